@@ -1,0 +1,2 @@
+//! The program: parse arguments, run, print the error chain.
+fn main() {}

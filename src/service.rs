@@ -1,0 +1,30 @@
+//! The vocabulary: what an instance of a service is, as plain values without I/O.
+//!
+//! The words are those of RFC 6763 (instance, service type, subtype, TXT), RFC 2782 (target, priority, weight)
+//! and RFC 9664 (lease, renew). Everything here is parsed once, at an edge, and is valid ever after: an
+//! [`InstanceName`] in hand needs no second look. JSON is `api`'s matter, records are `zone`'s.
+//!
+//! Road not taken: hickory's `Name` as the vocabulary. Its text form escapes in octal and turns UTF-8 into
+//! Punycode, and both would leak into the API, the log and the database.
+
+mod change;
+mod glob;
+mod host;
+mod instance;
+mod lease;
+mod name;
+mod registration;
+mod service_type;
+mod txt;
+mod version;
+
+pub use change::{Cause, Change};
+pub use glob::Glob;
+pub use host::{Address, AddressError, Host, HostError, HostLabel};
+pub use instance::{Check, Facts, Instance, Origin, Reported, Revision, Source, Status, Withheld};
+pub use lease::{Lease, LeaseError, LeaseLimits, Moment, UnixMillis};
+pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_label};
+pub use registration::{Details, InstanceId, Registration};
+pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};
+pub use txt::{Txt, TxtError, TxtValue};
+pub use version::{Version, VersionError};

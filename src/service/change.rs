@@ -1,0 +1,43 @@
+//! What the table says happened.
+
+use std::sync::Arc;
+
+use super::instance::{Instance, Revision};
+use super::registration::InstanceId;
+
+/// One change of what is served or listed under an identity.
+///
+/// `before` and `after` are the effective instances: those that hide every other source's. Both are set where
+/// one takes the place of another, and at least one always is.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Its number; the next change has a higher one.
+    pub revision: Revision,
+    /// Whose.
+    pub id: InstanceId,
+    /// Why.
+    pub cause: Cause,
+    /// What was listed.
+    pub before: Option<Arc<Instance>>,
+    /// What is listed from now on.
+    pub after: Option<Arc<Instance>>,
+}
+
+/// Why a change happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A registration of a new identity, or one that differs from what was known.
+    Registered,
+    /// A renewal or an equal registration brought a lapsed instance back.
+    Revived,
+    /// A status was set.
+    StatusSet,
+    /// The lease ended.
+    Lapsed,
+    /// A lapsed instance was removed.
+    Reaped,
+    /// It was taken away.
+    Deregistered,
+    /// The change of another instance moved its host label or brought it to the surface.
+    Followed,
+}

@@ -1,0 +1,307 @@
+//! What the registry knows of one instance from one source.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::host::Host;
+use super::lease::{Lease, Moment, UnixMillis};
+use super::registration::{InstanceId, Registration};
+
+/// The number of a change; grows with every change of what is served or listed and never goes back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who told us, in order of rank: a higher one hides a lower one of the same identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The registry itself.
+    Own,
+    /// Multicast DNS on a local link.
+    Mdns,
+    /// A configuration file.
+    File,
+    /// HTTP and every other door.
+    Api,
+}
+
+impl Source {
+    /// Every source, the highest first.
+    pub const ALL: [Self; 4] = [Self::Api, Self::File, Self::Mdns, Self::Own];
+
+    /// The word that the API, the store and logs use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "self",
+            Self::Mdns => "mdns",
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
+
+    /// The reverse of [`Source::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A source and where within it: an mDNS interface, a file. Empty for the API, whose doors are one.
+///
+/// Instances of one origin that name the same host share it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// Its rank.
+    pub source: Source,
+    /// Which of that source.
+    pub name: Arc<str>,
+}
+
+impl Origin {
+    /// The API, all doors.
+    pub fn api() -> Self {
+        Self { source: Source::Api, name: "".into() }
+    }
+}
+
+/// What a service says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reported {
+    /// Alive, but not yet to be used.
+    Starting,
+    /// Ready.
+    #[default]
+    Up,
+    /// Gone of its own accord, still listed.
+    Left,
+}
+
+/// What a check says of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Check {
+    /// Nobody checks.
+    #[default]
+    None,
+    /// The last check passed.
+    Passing,
+    /// The last check failed, for this reason.
+    Failing(Arc<str>),
+}
+
+/// The four facts that are kept; the [`Status`] follows from them and is never stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// When the lease lapsed, `None` while it runs.
+    pub lapsed: Option<Moment>,
+    /// What the service says.
+    pub reported: Reported,
+    /// What a check says.
+    pub check: Check,
+    /// Taken out by an operator, and only put back by one.
+    pub drained: bool,
+}
+
+/// The state of an instance as everybody sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Alive, but not yet served.
+    Starting,
+    /// Served.
+    Up,
+    /// Its lease lapsed or its check fails.
+    Down,
+    /// Drained, or gone of its own accord.
+    OutOfService,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Up, Self::Down, Self::OutOfService];
+
+    /// The word that the API uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::OutOfService => "out-of-service",
+        }
+    }
+
+    /// The reverse of [`Status::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Facts {
+    /// Drained or left, then lapsed or failing, then starting, then up: the first that holds.
+    pub fn status(&self) -> Status {
+        if self.drained || self.reported == Reported::Left {
+            Status::OutOfService
+        } else if self.lapsed.is_some() || matches!(self.check, Check::Failing(_)) {
+            Status::Down
+        } else if self.reported == Reported::Starting {
+            Status::Starting
+        } else {
+            Status::Up
+        }
+    }
+}
+
+/// Why an instance that is up is listed, but not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// A target must own an address (RFC 2782), and none of the announced ones is routable.
+    NoRoutableAddress,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoutableAddress => f.write_str("no routable address was announced"),
+        }
+    }
+}
+
+/// One instance from one source, immutable but for the times of its lease.
+///
+/// Renewing is no change of the instance: the writer moves `renewed_at` and `expires_at` under everyone's eyes,
+/// so that a renewal costs neither a copy nor a new snapshot.
+#[derive(Debug)]
+pub struct Instance {
+    /// What the service said.
+    pub registration: Registration,
+    /// The target as served: the one asked for, or numbered where another claimant has that label.
+    pub host: Host,
+    /// Who told us.
+    pub origin: Origin,
+    /// The name of the token that it was registered with, if any.
+    pub owner: Option<Arc<str>>,
+    /// Kept facts.
+    pub facts: Facts,
+    /// When it was first registered.
+    pub registered_at: UnixMillis,
+    /// The change that made it what it is.
+    pub revision: Revision,
+    renewed_at: AtomicU64,
+    expires_at: AtomicU64,
+}
+
+impl Instance {
+    /// An instance that was registered just now; its lease runs from `now`.
+    pub fn new(registration: Registration, origin: Origin, wall: UnixMillis, now: Moment, revision: Revision) -> Self {
+        let instance = Self {
+            host: registration.host.clone(),
+            origin,
+            owner: None,
+            facts: Facts { reported: registration.reported, ..Facts::default() },
+            registered_at: wall,
+            revision,
+            renewed_at: AtomicU64::new(0),
+            expires_at: AtomicU64::new(0),
+            registration,
+        };
+        instance.renew(wall, now);
+        instance
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> &InstanceId {
+        &self.registration.id
+    }
+
+    /// Starts the lease anew.
+    pub fn renew(&self, wall: UnixMillis, now: Moment) {
+        let expires = self.registration.lease.duration().map_or(Moment(u64::MAX), |lease| now.after(lease));
+        self.set_times(wall, expires);
+    }
+
+    /// Sets what a store remembers. `Moment(u64::MAX)` is never.
+    pub fn set_times(&self, renewed_at: UnixMillis, expires_at: Moment) {
+        // Two plain numbers for people to look at: nothing is ordered by them.
+        self.renewed_at.store(renewed_at.0, Ordering::Relaxed);
+        self.expires_at.store(expires_at.0, Ordering::Relaxed);
+    }
+
+    /// When it was last registered or renewed.
+    pub fn renewed_at(&self) -> UnixMillis {
+        UnixMillis(self.renewed_at.load(Ordering::Relaxed))
+    }
+
+    /// When its lease ends or ended, `None` for never.
+    pub fn expires_at(&self) -> Option<Moment> {
+        let moment = Moment(self.expires_at.load(Ordering::Relaxed));
+        (self.registration.lease != Lease::UntilDeregistered).then_some(moment)
+    }
+
+    /// See [`Facts::status`].
+    pub fn status(&self) -> Status {
+        self.facts.status()
+    }
+
+    /// Why it is not served although it is up.
+    pub fn withheld(&self) -> Option<Withheld> {
+        let addressless = self.registration.addresses.is_empty() && matches!(self.host, Host::Label(_));
+        addressless.then_some(Withheld::NoRoutableAddress)
+    }
+
+    /// Whether DNS answers with it.
+    pub fn is_served(&self) -> bool {
+        self.status() == Status::Up && self.withheld().is_none()
+    }
+}
+
+impl Clone for Instance {
+    fn clone(&self) -> Self {
+        Self {
+            registration: self.registration.clone(),
+            host: self.host.clone(),
+            origin: self.origin.clone(),
+            owner: self.owner.clone(),
+            facts: self.facts.clone(),
+            registered_at: self.registered_at,
+            revision: self.revision,
+            renewed_at: AtomicU64::new(self.renewed_at.load(Ordering::Relaxed)),
+            expires_at: AtomicU64::new(self.expires_at.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_follows_from_the_facts_in_order() {
+        let facts = |lapsed: bool, reported, failing: bool, drained| Facts {
+            lapsed: lapsed.then_some(Moment(1)),
+            reported,
+            check: if failing { Check::Failing("timeout".into()) } else { Check::None },
+            drained,
+        };
+        assert_eq!(facts(false, Reported::Up, false, false).status(), Status::Up);
+        assert_eq!(facts(false, Reported::Starting, false, false).status(), Status::Starting);
+        assert_eq!(facts(true, Reported::Starting, false, false).status(), Status::Down);
+        assert_eq!(facts(false, Reported::Up, true, false).status(), Status::Down);
+        assert_eq!(facts(true, Reported::Left, true, false).status(), Status::OutOfService);
+        assert_eq!(facts(false, Reported::Up, false, true).status(), Status::OutOfService);
+    }
+}

@@ -1,0 +1,1 @@
+//! Where registrations outlive the process. (Skeleton.)
