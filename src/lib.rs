@@ -24,8 +24,10 @@
 
 pub mod service;
 
+pub mod api;
 pub mod zone;
 
+pub mod client;
 pub mod store;
 
 pub mod registry;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::host::Host;
 use super::lease::{Lease, Moment, UnixMillis};
 use super::registration::{InstanceId, Registration};
@@ -19,9 +21,11 @@ impl fmt::Display for Revision {
 }
 
 /// Who told us, in order of rank: a higher one hides a lower one of the same identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The registry itself.
+    #[serde(rename = "self")]
     Own,
     /// Multicast DNS on a local link.
     Mdns,
@@ -113,7 +117,8 @@ pub struct Facts {
 }
 
 /// The state of an instance as everybody sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Alive, but not yet served.
     Starting,

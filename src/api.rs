@@ -1,0 +1,35 @@
+//! The JSON that the world sees: shared by the HTTP server, the client library and the command line.
+//!
+//! What comes in is read in two steps. [`Json`] takes any document and keeps what it says, repeated keys included;
+//! then [`Registration`] and its like are read from it, and each fault knows its field and its kind. `accept` turns
+//! the registration into the vocabulary, where everything is valid. What goes out is plain serde.
+//!
+//! A fault is an [`Invalid`]; on the wire it is a [`Problem`] (RFC 9457), and [`Kind`] lists all there are.
+//!
+//! Road not taken: `serde_json` straight into the structs. Its errors are text only, it stops an array of a thousand
+//! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
+
+mod accept;
+mod heartbeat;
+mod instance;
+mod invalid;
+mod json;
+mod lease;
+mod list;
+mod problem;
+mod registration;
+mod txt;
+
+pub use accept::Terms;
+pub use heartbeat::{Heartbeat, Outcome, StatusWish};
+pub use instance::Instance;
+pub use invalid::{Fault, Invalid};
+pub use json::{Json, Malformed};
+pub use lease::LeaseWish;
+pub use list::{BadCursor, Cursor, Filter, LIMIT_MAX, Page, Service, Services};
+pub use problem::{Kind, Problem};
+pub use registration::{Registration, ReportedStatus};
+pub use txt::{Txt, TxtValue};
+
+/// Items of one heartbeat, at most.
+pub const BATCH_MAX: usize = 1000;

@@ -1,0 +1,257 @@
+//! Lists: what is asked for in a query, and the pages that answer it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::service::{InstanceId, InstanceName, Source, Status, Transport};
+
+use super::instance::Instance;
+use super::invalid::shorten;
+use super::problem::{Kind, Problem};
+
+/// Items of a page, at most.
+pub const LIMIT_MAX: usize = 1000;
+/// Items of a page without a wish.
+const LIMIT_DEFAULT: usize = 100;
+/// Octets of a pattern or of what it is compared with, at most.
+const PATTERN_MAX: usize = 255;
+/// Conditions of one query, at most.
+const CONDITIONS_MAX: usize = 32;
+/// Every parameter.
+const PARAMETERS: &str = "service, instance, status, tag, txt.KEY, source, limit, cursor";
+
+/// Which instances are asked for. Repeated statuses and sources are alternatives; every tag and attribute must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// `auth` (any transport), `_auth._tcp`, or a glob of one.
+    pub service: Option<String>,
+    /// A name or a glob.
+    pub instance: Option<String>,
+    /// Any of these; empty for all.
+    pub status: Vec<Status>,
+    /// All of these.
+    pub tags: Vec<String>,
+    /// All of these, compared with the TXT record as served; an empty value is also a key without one.
+    pub txt: Vec<(String, String)>,
+    /// Any of these; empty for all.
+    pub source: Vec<Source>,
+    /// Items of a page.
+    pub limit: Option<usize>,
+    /// Where the page begins.
+    pub cursor: Option<Cursor>,
+}
+
+impl Filter {
+    /// Reads a query; a parameter that is not known is refused, so that a misspelt one does not list everything.
+    pub fn from_query(pairs: &[(String, String)]) -> Result<Self, Problem> {
+        let mut filter = Self::default();
+        if pairs.len() > CONDITIONS_MAX {
+            let detail = format!("the query has {} parameters; at most {CONDITIONS_MAX} are allowed", pairs.len());
+            return Err(Problem::new(Kind::InvalidParameter, detail));
+        }
+        for (key, value) in pairs {
+            filter.read(key, value)?;
+        }
+        Ok(filter)
+    }
+
+    fn read(&mut self, key: &str, value: &str) -> Result<(), Problem> {
+        let refuse = |why: String| parameter(Kind::InvalidParameter, key, &why);
+        let is_long = value.len() > PATTERN_MAX && key != "cursor";
+        if is_long {
+            return Err(refuse(format!("is {} octets long; at most {PATTERN_MAX} are allowed", value.len())));
+        }
+        let one_of = |words: [&str; 4]| refuse(format!("is {value:?}; expected one of {}", words.join(", ")));
+        let twice = match key {
+            "service" => self.service.replace(value.to_owned()).is_some(),
+            "instance" => self.instance.replace(value.to_owned()).is_some(),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+                let expected = || refuse(format!("is {value:?}; expected a whole number from 1 to {LIMIT_MAX}"));
+                self.limit.replace(limit.ok_or_else(expected)?).is_some()
+            }
+            "cursor" => {
+                let cursor = value.parse().map_err(|error: BadCursor| refuse(error.to_string()))?;
+                self.cursor.replace(cursor).is_some()
+            }
+            "status" => {
+                let status = Status::parse(value).ok_or_else(|| one_of(Status::ALL.map(Status::as_str)))?;
+                self.status.push(status);
+                false
+            }
+            "source" => {
+                let source = Source::parse(value).ok_or_else(|| one_of(Source::ALL.map(Source::as_str)))?;
+                self.source.push(source);
+                false
+            }
+            "tag" => {
+                self.tags.push(value.to_owned());
+                false
+            }
+            other => {
+                let attribute = other.strip_prefix("txt.").filter(|attribute| !attribute.is_empty());
+                let unknown = || format!("is not known; the parameters are {PARAMETERS}");
+                let attribute = attribute.ok_or_else(|| parameter(Kind::UnknownParameter, key, &unknown()))?;
+                self.txt.push((attribute.to_owned(), value.to_owned()));
+                false
+            }
+        };
+        if twice { Err(refuse("is given twice".into())) } else { Ok(()) }
+    }
+
+    /// The reverse of [`Filter::from_query`].
+    pub fn to_query(&self) -> Vec<(String, String)> {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut pairs = Vec::new();
+        pairs.extend(self.service.iter().map(|value| pair("service", value)));
+        pairs.extend(self.instance.iter().map(|value| pair("instance", value)));
+        pairs.extend(self.status.iter().map(|value| pair("status", value.as_str())));
+        pairs.extend(self.tags.iter().map(|value| pair("tag", value)));
+        pairs.extend(self.txt.iter().map(|(key, value)| (format!("txt.{key}"), value.clone())));
+        pairs.extend(self.source.iter().map(|value| pair("source", value.as_str())));
+        pairs.extend(self.limit.iter().map(|value| pair("limit", &value.to_string())));
+        pairs.extend(self.cursor.iter().map(|value| pair("cursor", &value.to_string())));
+        pairs
+    }
+
+    /// Items of a page.
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+}
+
+fn parameter(kind: Kind, key: &str, why: &str) -> Problem {
+    let field = shorten(key);
+    Problem { field: Some(field.as_str().into()), ..Problem::new(kind, format!("the parameter `{field}` {why}")) }
+}
+
+/// Where a page ended: at an identity, so that changes on earlier pages move nothing on later ones.
+///
+/// Opaque to clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cursor(pub InstanceId);
+
+/// A cursor that we did not make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no cursor of this registry; use the one of the page before as it is, or leave it out to begin anew")]
+pub struct BadCursor;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A space ends the type: it has none.
+        let text = format!("{} {}", self.0.service_type(), self.0.instance().as_str());
+        f.write_str(&URL_SAFE_NO_PAD.encode(text))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let octets = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadCursor)?;
+        let text = std::str::from_utf8(&octets).map_err(|_| BadCursor)?;
+        let (service_type, instance) = text.split_once(' ').ok_or(BadCursor)?;
+        let service_type = service_type.parse().map_err(|_| BadCursor)?;
+        let instance = InstanceName::new(instance).map_err(|_| BadCursor)?;
+        Ok(Self(InstanceId::new(service_type, instance)))
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = BadCursor;
+
+    fn try_from(text: String) -> Result<Self, BadCursor> {
+        text.parse()
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> Self {
+        cursor.to_string()
+    }
+}
+
+/// Some of the instances that were asked for, by service type and instance name.
+///
+/// Where a cursor is given, there may be more, however few are here: a page is also ended by the work it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// Those that match.
+    pub instances: Vec<Instance>,
+    /// The registry's revision when the page was made.
+    pub revision: u64,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+}
+
+/// A service type that has listed instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// `auth`
+    pub service: String,
+    /// `tcp`
+    pub transport: Transport,
+    /// The name to browse: `_auth._tcp.registry.local.`
+    pub name: String,
+    /// Listed instances.
+    pub instances: usize,
+    /// Those that DNS answers with.
+    pub served: usize,
+}
+
+/// Every service type, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// Those with listed instances.
+    pub services: Vec<Service>,
+    /// The registry's revision when the list was made.
+    pub revision: u64,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_survives_its_query() {
+        let filter = Filter {
+            service: Some("au*".into()),
+            instance: Some("Main ?uth".into()),
+            status: vec![Status::Up, Status::OutOfService],
+            tags: vec!["blue".into()],
+            txt: vec![("path".into(), "/a=b".into())],
+            source: vec![Source::Own],
+            limit: Some(7),
+            cursor: Some(Cursor(InstanceId::new("_a._udp".parse().unwrap(), InstanceName::new("x y é").unwrap()))),
+        };
+        assert_eq!(Filter::from_query(&filter.to_query()), Ok(filter));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        let error = |key: &str, value: &str| Filter::from_query(&[(key.into(), value.into())]).unwrap_err();
+        assert_eq!(error("servcie", "auth").known(), Some(Kind::UnknownParameter));
+        assert_eq!(error("txt.", "1").known(), Some(Kind::UnknownParameter));
+        for (key, value, says) in [
+            ("limit", "0", "from 1 to 1000"),
+            ("limit", "1001", "from 1 to 1000"),
+            ("status", "gone", "starting, up, down, out-of-service"),
+            ("source", "dhcp", "api, file, mdns, self"),
+            ("cursor", "!", "is no cursor"),
+            ("cursor", "YQ", "is no cursor"),
+        ] {
+            let problem = error(key, value);
+            assert_eq!((problem.known(), problem.field.as_deref()), (Some(Kind::InvalidParameter), Some(key)));
+            assert!(problem.detail.contains(says), "{}", problem.detail);
+        }
+    }
+}

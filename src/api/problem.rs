@@ -1,0 +1,184 @@
+//! Problems: what is said when a request is refused (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+use super::invalid::Invalid;
+use super::json::Malformed;
+
+/// Where the problems are described, relative to the server; `type` is this and the kind's name.
+const PATH: &str = "/problems/";
+
+/// An `application/problem+json` document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{detail} ({status} {title})")]
+pub struct Problem {
+    /// `/problems/port-zero`: a path on the server that says more.
+    #[serde(rename = "type")]
+    pub kind: Box<str>,
+    /// The same for every problem of a kind.
+    pub title: Box<str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong this time, and what to do.
+    pub detail: Box<str>,
+    /// The field that is at fault: `port`, `addresses[2]`, `txt.path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Box<str>>,
+    /// Where JSON is malformed, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Where JSON is malformed, in octets, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The revision that the instance is at, where a precondition failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of `kind`.
+    pub fn new(kind: Kind, detail: impl Into<Box<str>>) -> Self {
+        Self {
+            kind: format!("{PATH}{}", kind.name()).into(),
+            title: kind.title().into(),
+            status: kind.status(),
+            detail: detail.into(),
+            field: None,
+            line: None,
+            column: None,
+            revision: None,
+        }
+    }
+
+    /// Which of ours it is; `None` from a server that knows more kinds.
+    pub fn known(&self) -> Option<Kind> {
+        Kind::parse(self.kind.strip_prefix(PATH)?)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        let field = (!invalid.field.is_empty()).then(|| invalid.field.as_str().into());
+        Self { field, ..Self::new(invalid.kind(), invalid.to_string()) }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        let place = |number: usize| u32::try_from(number).ok().filter(|&n| n > 0);
+        Self {
+            line: place(malformed.line),
+            column: place(malformed.column),
+            ..Self::new(Kind::MalformedJson, malformed.to_string())
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident $status:literal $name:literal $title:literal)*) => {
+        /// Every problem there is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $(#[doc = $title] $kind,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The last segment of the problem's `type`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// The HTTP status.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$kind => $status,)* }
+            }
+
+            /// A sentence that is the same every time.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    // The request as such.
+    MalformedRequest   400 "malformed-request"    "The request cannot be understood"
+    MalformedJson      400 "malformed-json"       "The body is no JSON document"
+    UnknownParameter   400 "unknown-parameter"    "The query has a parameter that is not known"
+    InvalidParameter   400 "invalid-parameter"    "The query has a parameter with a value that is not allowed"
+    CrossSite          403 "cross-site"           "A web page of another site may not use the registry"
+    UnknownHost        403 "unknown-host"         "The request is addressed to a host name that is not the registry's"
+    AnonymousWrite     403 "anonymous-write"      "Writes from other machines are not allowed"
+    NoSuchPath         404 "no-such-path"         "There is nothing at this path"
+    MethodNotAllowed   405 "method-not-allowed"   "The path does not take this method"
+    RequestTimeout     408 "request-timeout"      "The request took too long"
+    BodyTooLarge       413 "body-too-large"       "The body is larger than allowed"
+    // The content.
+    UnknownField       422 "unknown-field"        "A field is not known"
+    MissingField       422 "missing-field"        "A required field is missing"
+    RepeatedField      422 "repeated-field"       "A field is given twice"
+    WrongType          422 "wrong-type"           "A field has the wrong type"
+    WrongValue         422 "wrong-value"          "A field has a value that is not allowed"
+    PortZero           422 "port-zero"            "Port 0 cannot be connected to"
+    InvalidService     422 "invalid-service"      "The service is no service type"
+    InvalidInstance    422 "invalid-instance"     "The instance name is not allowed"
+    InvalidHost        422 "invalid-host"         "The host name is not allowed"
+    InvalidAddress     422 "invalid-address"      "An address cannot be served"
+    ForeignAddresses   422 "foreign-addresses"    "A foreign host takes no addresses"
+    InvalidLease       422 "invalid-lease"        "The lease is not granted"
+    InvalidTxt         422 "invalid-txt"          "The TXT attributes are not allowed"
+    InvalidSubtype     422 "invalid-subtype"      "A subtype is not allowed"
+    InvalidTag         422 "invalid-tag"          "A tag is not allowed"
+    InvalidVersion     422 "invalid-version"      "The version is not an exact semantic version"
+    InvalidText        422 "invalid-text"         "A text is too long or has control characters"
+    TooMany            422 "too-many"             "A list has too many items"
+    Elsewhere          422 "elsewhere"            "The body and the path name different instances"
+    // The registry's state.
+    NotRegistered      404 "not-registered"       "There is no such instance"
+    AlreadyRegistered  409 "already-registered"   "The name is taken"
+    NotYours           409 "not-yours"            "The name belongs to another owner"
+    RevisionDiffers    412 "revision-differs"     "The instance has changed meanwhile"
+    Busy               503 "busy"                 "The registry has too much to do"
+    StoreFailed        503 "store-failed"         "The registry cannot save changes"
+    ShuttingDown       503 "shutting-down"        "The registry is shutting down"
+    Full               507 "full"                 "The registry is full"
+}
+
+impl Kind {
+    /// The reverse of [`Kind::name`].
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::RequestTimeout | Self::Busy | Self::StoreFailed | Self::ShuttingDown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_that_leads_back_to_it() {
+        let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+        for &kind in Kind::ALL {
+            assert_eq!(Problem::new(kind, "x").known(), Some(kind));
+        }
+    }
+
+    #[test]
+    fn a_problem_from_a_newer_server_is_understood_as_far_as_it_goes() {
+        let text = r#"{"type": "/problems/novel", "title": "New", "status": 418, "detail": "d", "more": [1]}"#;
+        let problem: Problem = serde_json::from_str(text).unwrap();
+        assert_eq!((problem.known(), problem.status), (None, 418));
+    }
+}

@@ -1,0 +1,255 @@
+//! The client library: announce a service and keep it announced, or ask what is there.
+//!
+//! ```no_run
+//! use portolan::api;
+//! use portolan::client::Client;
+//!
+//! # async fn announce() -> Result<(), portolan::client::Error> {
+//! let client = Client::new("http://localhost:8420")?;
+//! let registration = client.register(api::Registration::new("auth", 8080)).await?;
+//! // … serve; the lease is renewed meanwhile …
+//! registration.deregister().await
+//! # }
+//! ```
+//!
+//! [`Client`] is one request per call. [`Registration`] keeps an instance registered for as long as it lives, over
+//! failures and restarts of the registry. Who only wants to find a service needs none of this, but a resolver.
+//!
+//! Road not taken: TLS here. It comes with the server's.
+
+mod registration;
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::api::{self, Filter, Heartbeat, Instance, Kind, Outcome, Page, Problem, Service, Services, StatusWish};
+use crate::service::Status;
+
+pub use registration::{Registration, Standing};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take; the server's own limit is the same.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A registry to talk to. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// Why a call failed, by what can be done.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Correct the URL.
+    #[error("{url:?} is no URL of a registry such as http://localhost:8420: {reason}")]
+    Url {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Try again later: there was no answer, and what was asked may or may not have been done.
+    #[error("the registry at {url} does not answer; is it running there?")]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// How it failed.
+        source: reqwest::Error,
+    },
+    /// Do as the problem says; [`Kind::is_temporary`] tells whether trying again may help.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// Look at what is running there: it does not answer as a registry does.
+    #[error("what answers at {url} is no portolan registry: {reason}")]
+    Foreign {
+        /// Where.
+        url: Url,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The kind of problem that the registry answered with.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Refused(problem) => problem.known(),
+            _ => None,
+        }
+    }
+}
+
+impl Client {
+    /// A client of the registry at `url`, such as `http://localhost:8420`. Does not connect yet.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Url { url: url.to_owned(), reason };
+        let base: Url = url.parse().map_err(|error| refuse(format!("{error}")))?;
+        if base.scheme() != "http" {
+            return Err(refuse(format!("the scheme is {:?}; only http is spoken", base.scheme())));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // A registry is near; a proxy from the environment would be asked for localhost, too.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { http, base })
+    }
+
+    /// Registers an instance and keeps it registered until the handle is dropped.
+    ///
+    /// Fails where the first registration does: who waits for a registry to come up calls it again.
+    pub async fn register(&self, registration: api::Registration) -> Result<Registration, Error> {
+        Registration::start(self.clone(), registration).await
+    }
+
+    /// Registers or renews once: whoever calls this renews by calling again.
+    pub async fn heartbeat(&self, registration: &api::Registration) -> Result<Heartbeat, Error> {
+        self.call(self.request(Method::POST, &["v1", "heartbeat"]).json(registration)).await
+    }
+
+    /// Registers or renews up to [`api::BATCH_MAX`] instances; each has its own outcome, in order.
+    pub async fn heartbeats(&self, registrations: &[api::Registration]) -> Result<Vec<Outcome>, Error> {
+        self.call(self.request(Method::POST, &["v1", "heartbeat"]).json(registrations)).await
+    }
+
+    /// Renews the lease; `None` where there is nothing to renew: register.
+    pub async fn renew(&self, service: &str, instance: &str) -> Result<Option<Heartbeat>, Error> {
+        known(self.call(self.request(Method::POST, &["v1", "instances", service, instance, "renew"])).await)
+    }
+
+    /// One instance, `None` where it is not listed.
+    pub async fn get(&self, service: &str, instance: &str) -> Result<Option<Instance>, Error> {
+        known(self.call(self.request(Method::GET, &["v1", "instances", service, instance])).await)
+    }
+
+    /// Deregisters; `false` where there was nothing to deregister.
+    pub async fn deregister(&self, service: &str, instance: &str) -> Result<bool, Error> {
+        let request = self.request(Method::DELETE, &["v1", "instances", service, instance]);
+        Ok(known(self.send(request).await)?.is_some())
+    }
+
+    /// Sets an operator's status; `None` where the API holds no such instance.
+    pub async fn set_status(
+        &self,
+        service: &str,
+        instance: &str,
+        wish: &StatusWish,
+    ) -> Result<Option<Instance>, Error> {
+        let request = self.request(Method::PUT, &["v1", "instances", service, instance, "status"]);
+        known(self.call(request.json(wish)).await)
+    }
+
+    /// The instances of `service` (a name or a glob) that are served, from every page.
+    pub async fn lookup(&self, service: &str) -> Result<Vec<Instance>, Error> {
+        let filter = Filter { service: Some(service.to_owned()), status: vec![Status::Up], ..Filter::default() };
+        let mut instances = self.list(filter).await?;
+        instances.retain(|instance| instance.served);
+        Ok(instances)
+    }
+
+    /// Every instance that `filter` matches, from every page that follows its cursor.
+    pub async fn list(&self, mut filter: Filter) -> Result<Vec<Instance>, Error> {
+        filter.limit = filter.limit.or(Some(api::LIMIT_MAX));
+        let mut instances = Vec::new();
+        loop {
+            let page = self.page(&filter).await?;
+            instances.extend(page.instances);
+            match page.cursor {
+                Some(cursor) => filter.cursor = Some(cursor),
+                None => return Ok(instances),
+            }
+        }
+    }
+
+    /// One page.
+    pub async fn page(&self, filter: &Filter) -> Result<Page, Error> {
+        self.call(self.request(Method::GET, &["v1", "instances"]).query(&filter.to_query())).await
+    }
+
+    /// Every service type that has listed instances.
+    pub async fn services(&self) -> Result<Vec<Service>, Error> {
+        let mut query = vec![("limit", api::LIMIT_MAX.to_string())];
+        let mut services = Vec::new();
+        loop {
+            let page: Services = self.call(self.request(Method::GET, &["v1", "services"]).query(&query)).await?;
+            services.extend(page.services);
+            let Some(cursor) = page.cursor else { return Ok(services) };
+            query.truncate(1);
+            query.push(("cursor", cursor.to_string()));
+        }
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        // Escapes whatever an instance name may hold, slashes included.
+        url.path_segments_mut().expect("http URLs have paths").pop_if_empty().extend(path);
+        self.http.request(method, url)
+    }
+
+    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        let octets = self.send(request).await?.bytes().await.map_err(|source| self.unreachable(source))?;
+        serde_json::from_slice(&octets).map_err(|error| self.foreign(error.to_string()))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|source| self.unreachable(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let octets = response.bytes().await.map_err(|source| self.unreachable(source))?;
+        match serde_json::from_slice::<Problem>(&octets) {
+            Ok(problem) => Err(Error::Refused(Box::new(problem))),
+            Err(_) => Err(self.foreign(format!("it answers {}", describe(status)))),
+        }
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> Error {
+        Error::Unreachable { url: self.base.clone(), source }
+    }
+
+    fn foreign(&self, reason: String) -> Error {
+        Error::Foreign { url: self.base.clone(), reason }
+    }
+}
+
+/// Turns the one problem that is an answer into `None`.
+fn known<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == Some(Kind::NotRegistered) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn describe(status: StatusCode) -> String {
+    format!("status {status} without a problem document")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_is_none_is_refused_with_the_reason() {
+        for (url, says) in [("localhost", "relative URL"), ("ftp://x", "only http"), ("https://x", "only http")] {
+            let error = Client::new(url).unwrap_err().to_string();
+            assert!(error.contains(url) && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped_and_a_base_may_have_a_path() {
+        let client = Client::new("http://h:1/registry/").unwrap();
+        let request = client.request(Method::GET, &["v1", "instances", "_a._tcp", "a/b c?%é"]).build().unwrap();
+        assert_eq!(request.url().path(), "/registry/v1/instances/_a._tcp/a%2Fb%20c%3F%25%C3%A9");
+    }
+}

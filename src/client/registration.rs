@@ -1,0 +1,190 @@
+//! An instance that is kept registered.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Heartbeat};
+use crate::service::Lease;
+
+use super::{Client, Error};
+
+/// Renewals within a lease: two may fail before it lapses.
+const RENEWALS: u32 = 3;
+/// How often a registration without a lease is looked after: only a registry that lost it would need it again.
+const UNLEASED: Duration = Duration::from_secs(20);
+/// The first pause after a failure; doubled with each further one.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
+/// The longest pause: a registry that comes back is to know its services soon.
+const BACK_OFF_LONGEST: Duration = Duration::from_secs(10);
+/// How long saying goodbye may take; after that the lease does it.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Keeps an instance registered: renews its lease at a third of it, registers it again where the registry does not
+/// know it any more, and deregisters it when dropped.
+///
+/// Dropping can only start that: a program that ends at once should await [`Registration::deregister`], or the
+/// instance stays until its lease lapses.
+#[derive(Debug)]
+pub struct Registration {
+    standing: watch::Receiver<Standing>,
+    stop: CancellationToken,
+    keeper: JoinHandle<Result<(), Error>>,
+}
+
+/// How the registration stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// The registry knows it; with its last answer.
+    Registered(Heartbeat),
+    /// The last attempt failed, for this reason; it is tried again.
+    Retrying(String),
+}
+
+impl Registration {
+    pub(super) async fn start(client: Client, mut registration: api::Registration) -> Result<Self, Error> {
+        let first = client.heartbeat(&registration).await?;
+        // What the registry derived is the name from now on, whatever address later requests come from.
+        registration.service = Some(first.service.clone());
+        registration.transport = Some(first.transport);
+        registration.instance = Some(first.instance.clone());
+        let (sender, standing) = watch::channel(Standing::Registered(first.clone()));
+        let stop = CancellationToken::new();
+        let keeper = Keeper { client, registration, last: first, standing: sender, stop: stop.clone() };
+        // Its parent is this handle, whose drop stops it.
+        Ok(Self { standing, stop, keeper: tokio::spawn(keeper.run()) })
+    }
+
+    /// How it stands now; [`watch::Receiver::changed`] waits for the next news.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// Deregisters, and tells whether that worked.
+    pub async fn deregister(mut self) -> Result<(), Error> {
+        self.stop.cancel();
+        // The task fails only where its runtime ends: then the lease is what remains.
+        (&mut self.keeper).await.unwrap_or(Ok(()))
+    }
+
+    /// Stays registered until the process is told to end by SIGINT or SIGTERM, then deregisters.
+    pub async fn until_signal(self) -> Result<(), Error> {
+        signalled().await;
+        self.deregister().await
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+struct Keeper {
+    client: Client,
+    registration: api::Registration,
+    last: Heartbeat,
+    standing: watch::Sender<Standing>,
+    stop: CancellationToken,
+}
+
+impl Keeper {
+    async fn run(mut self) -> Result<(), Error> {
+        let mut failures = 0;
+        let stop = self.stop.clone();
+        loop {
+            let pause =
+                if failures == 0 { renew_after(&self.last) } else { back_off(failures, renew_after(&self.last)) };
+            let round = async {
+                tokio::time::sleep(pause).await;
+                self.beat().await
+            };
+            let Some(result) = stop.run_until_cancelled(round).await else { break };
+            match result {
+                Ok(heartbeat) => {
+                    failures = 0;
+                    self.last = heartbeat.clone();
+                    self.standing.send_replace(Standing::Registered(heartbeat));
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.standing.send_replace(Standing::Retrying(error.to_string()));
+                }
+            }
+        }
+        let service_type = self.service_type();
+        let goodbye = self.client.deregister(&service_type, &self.last.instance);
+        tokio::time::timeout(GOODBYE, goodbye).await.map_or(Ok(()), |result| result.map(drop))
+    }
+
+    /// Renews, or registers where there is nothing to renew.
+    async fn beat(&self) -> Result<Heartbeat, Error> {
+        match self.client.renew(&self.service_type(), &self.last.instance).await? {
+            Some(heartbeat) => Ok(heartbeat),
+            None => self.client.heartbeat(&self.registration).await,
+        }
+    }
+
+    fn service_type(&self) -> String {
+        format!("_{}.{}", self.last.service, self.last.transport.label())
+    }
+}
+
+fn renew_after(last: &Heartbeat) -> Duration {
+    let lease = last.lease.read().ok().and_then(Lease::duration);
+    jittered(lease.map_or(UNLEASED, |lease| lease / RENEWALS))
+}
+
+fn back_off(failures: u32, at_most: Duration) -> Duration {
+    let doubled = BACK_OFF_FIRST.saturating_mul(2_u32.saturating_pow(failures - 1));
+    jittered(doubled.min(BACK_OFF_LONGEST)).min(at_most)
+}
+
+/// Takes off up to a quarter, so that services that started together do not come back together.
+fn jittered(duration: Duration) -> Duration {
+    // Every RandomState has keys of its own: chance enough for this, without a generator.
+    let chance = RandomState::new().hash_one(()) % 256;
+    duration.mul_f64(1.0 - f64::from(u8::try_from(chance).unwrap_or_default()) / 1024.0)
+}
+
+#[cfg(unix)]
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return wait_for_interrupt().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        () = wait_for_interrupt() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() {
+    wait_for_interrupt().await;
+}
+
+async fn wait_for_interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // No signal can be waited for here; the lease is what remains.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_are_never_equal_for_long() {
+        let long = Duration::from_mins(1);
+        assert!(back_off(1, long) <= BACK_OFF_FIRST);
+        assert!(back_off(40, long) > BACK_OFF_LONGEST / 2);
+        assert!(back_off(40, long) <= BACK_OFF_LONGEST);
+        assert_eq!(back_off(40, Duration::from_secs(1)), Duration::from_secs(1));
+        let pauses: std::collections::HashSet<_> = (0..50).map(|_| jittered(long)).collect();
+        assert!(pauses.len() > 10);
+        assert!(pauses.iter().all(|pause| *pause <= long && *pause >= long * 3 / 4));
+    }
+}
