@@ -1,196 +1,169 @@
-//! The heart: one writer, many readers. (Skeleton: types are agreed, bodies are not written.)
+//! The heart: one writer, many readers.
+//!
+//! Edges hold a [`Registry`]. They ask for changes with [`Registry::apply`] and read what is published with
+//! [`Registry::state`] or a [`Reader`]; the [`Writer`] alone changes anything. Who is answered finds its change in
+//! the store, in the state and in DNS.
+//!
+//! What stays out: how anything is parsed or worded (the edges), how it is kept (`store`), what a record is
+//! (`zone`), and which leases are granted (the edges ask [`LeaseLimits`]; the table takes what it is given).
+
+mod clock;
+mod operation;
+mod renewal;
+mod shared;
+mod slot;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
-use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::service::{
-    Change, Instance, InstanceId, LeaseLimits, Origin, Registration, Revision, ServiceType, UnixMillis,
-};
+pub use self::operation::{Applied, Condition, Operation, Refusal, StatusWish};
+pub use self::slot::Slot;
+pub use self::state::{History, Reader, State};
+pub use self::writer::Writer;
+
+use self::clock::Clock;
+use self::renewal::renew_in_place;
+use self::shared::Shared;
+use self::table::Table;
+use self::writer::Call;
+use crate::service::{Cause, Change, Instance, LeaseLimits, UnixMillis};
+use crate::store::{Contents, Opened};
 use crate::zone;
 
-/// What the registry holds its registrations to.
-#[derive(Debug, Clone)]
+/// Calls that may wait for the writer; the next ones wait for a place.
+const QUEUE: usize = 1024;
+/// How long a call waits for a place in the queue.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `[lease]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Which leases are granted (the edges apply them; kept here for the one who asks).
-    pub leases: LeaseLimits,
+    /// The lease of a registration that asks for none.
+    #[serde(with = "humantime_serde")]
+    pub default: Duration,
+    /// The shortest lease that is granted.
+    #[serde(with = "humantime_serde")]
+    pub shortest: Duration,
+    /// The longest lease that is granted, apart from one until deregistered.
+    #[serde(with = "humantime_serde")]
+    pub longest: Duration,
     /// How long a lapsed instance stays listed.
+    #[serde(with = "humantime_serde")]
     pub reap: Duration,
+    /// Instances that may be listed, of all sources together.
+    pub max_instances: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default: Duration::from_mins(1),
+            shortest: Duration::from_secs(5),
+            longest: Duration::from_hours(24),
+            reap: Duration::from_mins(10),
+            // A few GB of memory: enough for any fleet, and an end for a flood.
+            max_instances: 2_000_000,
+        }
+    }
+}
+
+impl Config {
+    /// Which leases are granted.
+    pub fn limits(&self) -> LeaseLimits {
+        LeaseLimits { default: self.default, shortest: self.shortest, longest: self.longest }
+    }
 }
 
 /// A handle on the registry: cheap to clone, used by every edge.
 #[derive(Debug, Clone)]
-pub struct Registry {}
-
-/// What is asked of the writer. Operations of one call are applied in order, atomically each.
-#[derive(Debug, Clone)]
-pub enum Operation {
-    /// Upsert of a whole registration; renews the lease in any case.
-    Register {
-        /// What the service says.
-        registration: Registration,
-        /// Who says it.
-        origin: Origin,
-        /// The token's name, if one was used.
-        owner: Option<Arc<str>>,
-        /// What must hold.
-        condition: Condition,
-    },
-    /// Renews the lease of what the API layer holds, and brings a lapsed instance back.
-    Renew(InstanceId),
-    /// Takes away what `origin` holds.
-    Deregister {
-        /// Whose.
-        id: InstanceId,
-        /// From which layer.
-        origin: Origin,
-        /// What must hold.
-        condition: Condition,
-    },
-    /// An operator's word on what the API layer holds.
-    SetStatus {
-        /// Whose.
-        id: InstanceId,
-        /// The wish.
-        status: StatusWish,
-        /// What must hold.
-        condition: Condition,
-    },
-}
-
-/// What an operator can wish of an instance's status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StatusWish {
-    /// Reported starting.
-    Starting,
-    /// Reported up, drain lifted, a failing check forgotten.
-    Up,
-    /// The check fails, for this reason.
-    Down(Arc<str>),
-    /// Drained until lifted.
-    OutOfService,
-}
-
-/// A precondition on the API layer's instance (RFC 9110 §13.1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// None.
-    #[default]
-    Always,
-    /// `If-None-Match: *`
-    Absent,
-    /// `If-Match: *`
-    Present,
-    /// `If-Match: "REVISION"`
-    Revision(Revision),
-}
-
-/// What became of an operation.
-#[derive(Debug, Clone)]
-pub struct Applied {
-    /// The instance as it is now; as it was, where it was deregistered.
-    pub instance: Arc<Instance>,
-    /// Whether the identity was unknown to that layer before.
-    pub created: bool,
-}
-
-/// Why an operation was refused. Nothing of it was applied.
-#[derive(Debug, Clone, Error)]
-pub enum Refusal {
-    /// The API layer holds no such instance; to heal, register.
-    #[error("{0} is not registered")]
-    Unknown(InstanceId),
-    /// [`Condition::Absent`] does not hold.
-    #[error("{} is registered already", .0.id())]
-    Exists(Arc<Instance>),
-    /// [`Condition::Revision`] does not hold.
-    #[error("{} is at revision {}", .0.id(), .0.revision)]
-    Stale(Arc<Instance>),
-    /// The instance or its host label is another owner's.
-    #[error("{0} belongs to another owner")]
-    NotYours(String),
-    /// The store did not take it; the table is as before.
-    #[error("the store failed, nothing was changed: {0}")]
-    Store(String),
-    /// The queue stayed full.
-    #[error("too many changes are waiting; try again")]
-    Busy,
-    /// The table holds as many instances as it may.
-    #[error("the registry holds {0} instances, which is its limit")]
-    Full(usize),
-    /// The writer has stopped.
-    #[error("the registry is shutting down")]
-    Stopped,
-}
-
-/// One identity: the effective instance, and those that it hides.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    /// Highest effective first; never empty.
-    pub instances: Vec<Arc<Instance>>,
-}
-
-/// All that is published, at one revision.
-#[derive(Debug)]
-pub struct State {
-    /// The last change.
-    pub revision: Revision,
-    /// The zones at this revision.
-    pub zone: zone::Snapshot,
-}
-
-impl State {
-    /// One identity.
-    pub fn get(&self, _id: &InstanceId) -> Option<&Slot> {
-        None
-    }
-
-    /// Every identity from `after` on (exclusive), by type and instance name.
-    pub fn after(&self, _after: Option<&InstanceId>) -> impl Iterator<Item = (&InstanceId, &Slot)> {
-        std::iter::empty()
-    }
-
-    /// Every identity of one service type.
-    pub fn of_type(&self, _service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
-        std::iter::empty()
-    }
+pub struct Registry {
+    shared: Arc<Shared>,
+    /// To the writer: what waits for the store.
+    durable: mpsc::Sender<Call>,
+    /// To the writer: what does not.
+    volatile: mpsc::Sender<Call>,
 }
 
 impl Registry {
-    /// Applies operations; each has its own result, in order. Answered when durable, visible and announced.
-    pub async fn apply(&self, _operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
-        unimplemented!("written next")
+    /// A registry that begins with what the store remembers, served in `zone`. Nothing happens until the writer
+    /// runs.
+    pub fn open(config: &Config, opened: Opened, zone: &zone::Snapshot) -> (Self, Writer) {
+        let Opened { store, contents: Contents { instances, clock, revision, history } } = opened;
+        let mut table = Table::new(revision, config.max_instances, config.reap);
+        for instance in instances {
+            table.restore(instance);
+        }
+        let listed = table.slots().iter().map(|(id, slot)| Change {
+            revision,
+            id: id.clone(),
+            cause: Cause::Registered,
+            before: None,
+            after: Some(Arc::clone(slot.effective())),
+        });
+        let zone = zone.with(&listed.collect::<Vec<_>>());
+        let shared = Arc::new(Shared::new(Clock::resume(clock), History(history), &table, zone));
+        let (durable, durable_calls) = mpsc::channel(QUEUE);
+        let (volatile, volatile_calls) = mpsc::channel(QUEUE);
+        let writer = Writer::new(Arc::clone(&shared), table, store, durable_calls, volatile_calls);
+        (Self { shared, durable, volatile }, writer)
+    }
+
+    /// Applies operations; each has its own result, in order. Answered when durable, visible and announced; what
+    /// comes from other sources than the API is not saved, and never waits for the store.
+    pub async fn apply(&self, operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
+        let now = self.shared.clock.now();
+        let state = self.state();
+        // All of them are tried, so that each lease moves now, whatever the writer is busy with.
+        let renewed: Vec<_> = operations.iter().map(|o| renew_in_place(&state.slots, o, now)).collect();
+        if renewed.iter().all(Option::is_some) {
+            return renewed.into_iter().flatten().map(Ok).collect();
+        }
+        drop(state);
+        let refuse = |refusal: Refusal, times: usize| vec![Err(refusal); times];
+        let count = operations.len();
+        let waits = operations.iter().any(Operation::is_saved);
+        let queue = if waits { &self.durable } else { &self.volatile };
+        let (answer, answered) = oneshot::channel();
+        match queue.send_timeout(Call { operations, answer }, PATIENCE).await {
+            Ok(()) => answered.await.unwrap_or_else(|_| refuse(Refusal::Stopped, count)),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => refuse(Refusal::Busy, count),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => refuse(Refusal::Stopped, count),
+        }
     }
 
     /// What is published now.
     pub fn state(&self) -> Arc<State> {
-        unimplemented!("written next")
+        self.shared.state.load_full()
+    }
+
+    /// For a thread that reads the state over and over.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.state))
     }
 
     /// Every batch of changes from now on; lagging is told.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<[Change]>> {
-        unimplemented!("written next")
+        self.shared.announcements.subscribe()
     }
 
-    /// When the lease of `instance` ends by the wall clock, if the registry runs until then; for people.
-    pub fn expires_at(&self, _instance: &Instance) -> Option<UnixMillis> {
-        None
+    /// When the lease of `instance` ends or ended by the wall clock, if the registry runs until then; for people.
+    pub fn expires_at(&self, instance: &Instance) -> Option<UnixMillis> {
+        let end = instance.expires_at()?.0;
+        let now = self.shared.clock.now();
+        Some(UnixMillis((now.wall.0 + end).saturating_sub(now.clock.0)))
     }
 
-    /// Whether the last save succeeded: for `/readyz`.
+    /// Why the last save failed, `None` while the store takes changes: for `/readyz`.
     pub fn store_error(&self) -> Option<String> {
-        None
+        self.shared.store_error.load().as_ref().map(|error| String::clone(error))
     }
-}
-
-/// The one task that changes the table.
-#[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    /// Runs until `stop`, then takes what is queued, saves it and returns.
-    pub async fn run(self, _stop: CancellationToken) {}
 }

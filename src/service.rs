@@ -28,3 +28,6 @@ pub use registration::{Details, InstanceId, Registration};
 pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};
 pub use txt::{Txt, TxtError, TxtValue};
 pub use version::{Version, VersionError};
+
+#[cfg(test)]
+pub(crate) use registration::tests::registration;

@@ -1,8 +1,8 @@
 //! What the registry knows of one instance from one source.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,9 @@ pub struct Origin {
 impl Origin {
     /// The API, all doors.
     pub fn api() -> Self {
-        Self { source: Source::Api, name: "".into() }
+        static NAMELESS: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+        // Shared: a million instances are of this origin.
+        Self { source: Source::Api, name: Arc::clone(&NAMELESS) }
     }
 }
 
@@ -186,10 +188,18 @@ impl fmt::Display for Withheld {
     }
 }
 
+/// The bit of [`Instance::expires_at`] that says: renewals have to go through the writer.
+const SEALED: u64 = 1 << 63;
+/// The end of a lease that does not end.
+const NEVER: u64 = SEALED - 1;
+
 /// One instance from one source, immutable but for the times of its lease.
 ///
-/// Renewing is no change of the instance: the writer moves `renewed_at` and `expires_at` under everyone's eyes,
-/// so that a renewal costs neither a copy nor a new snapshot.
+/// Renewing is no change of the instance: it moves `renewed_at` and `expires_at` under everyone's eyes, so that a
+/// renewal costs neither a copy nor a new snapshot, and may be done by whoever holds the instance. For that the
+/// end of the lease carries a seal: an instance is sealed in the moment it lapses, is replaced or is removed, and
+/// while its first renewal since the start has to be written to disk. To renew a sealed instance is to ask the
+/// registry's writer. One atomic number holds both, so no renewal can slip in beside a lapse.
 #[derive(Debug)]
 pub struct Instance {
     /// What the service said.
@@ -207,25 +217,32 @@ pub struct Instance {
     /// The change that made it what it is.
     pub revision: Revision,
     renewed_at: AtomicU64,
+    /// Milliseconds of the lease clock, and [`SEALED`].
     expires_at: AtomicU64,
 }
 
 impl Instance {
     /// An instance that was registered just now; its lease runs from `now`.
     pub fn new(registration: Registration, origin: Origin, wall: UnixMillis, now: Moment, revision: Revision) -> Self {
-        let instance = Self {
+        let expires_at = end_of(registration.lease, now);
+        Self {
             host: registration.host.clone(),
             origin,
             owner: None,
             facts: Facts { reported: registration.reported, ..Facts::default() },
             registered_at: wall,
             revision,
-            renewed_at: AtomicU64::new(0),
-            expires_at: AtomicU64::new(0),
+            renewed_at: AtomicU64::new(wall.0),
+            expires_at: AtomicU64::new(expires_at),
             registration,
-        };
-        instance.renew(wall, now);
-        instance
+        }
+    }
+
+    /// An instance out of a store: as `self`, but renewed and ending at these times, and sealed.
+    #[must_use]
+    pub fn restored(self, renewed_at: UnixMillis, expires_at: Moment) -> Self {
+        let expires_at = expires_at.0.min(NEVER) | SEALED;
+        Self { renewed_at: AtomicU64::new(renewed_at.0), expires_at: AtomicU64::new(expires_at), ..self }
     }
 
     /// Its identity.
@@ -233,17 +250,47 @@ impl Instance {
         &self.registration.id
     }
 
-    /// Starts the lease anew.
-    pub fn renew(&self, wall: UnixMillis, now: Moment) {
-        let expires = self.registration.lease.duration().map_or(Moment(u64::MAX), |lease| now.after(lease));
-        self.set_times(wall, expires);
+    /// Starts the lease anew, never shortening it. False when the instance is sealed: the lease moved all the
+    /// same (a sign of life is one), but the writer has to hear of it.
+    pub fn renew(&self, wall: UnixMillis, now: Moment) -> bool {
+        self.renewed_at.store(wall.0, Ordering::Relaxed);
+        self.extend(end_of(self.registration.lease, now)) & SEALED == 0
     }
 
-    /// Sets what a store remembers. `Moment(u64::MAX)` is never.
-    pub fn set_times(&self, renewed_at: UnixMillis, expires_at: Moment) {
-        // Two plain numbers for people to look at: nothing is ordered by them.
-        self.renewed_at.store(renewed_at.0, Ordering::Relaxed);
-        self.expires_at.store(expires_at.0, Ordering::Relaxed);
+    /// Seals the instance if its lease has ended by `now`; false if it still runs.
+    pub fn lapse(&self, now: Moment) -> bool {
+        let lapse = |end: u64| (end & !SEALED <= now.0).then_some(end | SEALED);
+        self.registration.lease != Lease::UntilDeregistered
+            && self.expires_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lapse).is_ok()
+    }
+
+    /// Seals the instance, which `successor` is about to replace or which is about to be removed, and hands on
+    /// what it was renewed to until now.
+    pub fn retire(&self, successor: Option<&Self>) {
+        let end = self.expires_at.fetch_or(SEALED, Ordering::Relaxed) & !SEALED;
+        if let Some(successor) = successor.filter(|s| s.registration.lease == self.registration.lease)
+            && successor.facts.lapsed.is_none()
+        {
+            successor.extend(end);
+            successor.renewed_at.fetch_max(self.renewed_at.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// From now on renewals need not go through the writer.
+    pub fn unseal(&self) {
+        self.expires_at.fetch_and(!SEALED, Ordering::Relaxed);
+    }
+
+    /// Whether renewals have to go through the writer.
+    pub fn is_sealed(&self) -> bool {
+        self.expires_at.load(Ordering::Relaxed) & SEALED != 0
+    }
+
+    /// Moves the end of the lease to `end` at least; gives the number as it was.
+    fn extend(&self, end: u64) -> u64 {
+        let later = |old: u64| Some((old & SEALED) | (old & !SEALED).max(end));
+        let updated = self.expires_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+        updated.unwrap_or_else(|unchanged| unchanged)
     }
 
     /// When it was last registered or renewed.
@@ -253,7 +300,7 @@ impl Instance {
 
     /// When its lease ends or ended, `None` for never.
     pub fn expires_at(&self) -> Option<Moment> {
-        let moment = Moment(self.expires_at.load(Ordering::Relaxed));
+        let moment = Moment(self.expires_at.load(Ordering::Relaxed) & !SEALED);
         (self.registration.lease != Lease::UntilDeregistered).then_some(moment)
     }
 
@@ -274,6 +321,10 @@ impl Instance {
     }
 }
 
+fn end_of(lease: Lease, now: Moment) -> u64 {
+    lease.duration().map_or(NEVER, |lease| now.after(lease).0.min(NEVER))
+}
+
 impl Clone for Instance {
     fn clone(&self) -> Self {
         Self {
@@ -292,6 +343,9 @@ impl Clone for Instance {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::registration::tests::registration;
     use super::*;
 
     #[test]
@@ -308,5 +362,28 @@ mod tests {
         assert_eq!(facts(false, Reported::Up, true, false).status(), Status::Down);
         assert_eq!(facts(true, Reported::Left, true, false).status(), Status::OutOfService);
         assert_eq!(facts(false, Reported::Up, false, true).status(), Status::OutOfService);
+    }
+
+    #[test]
+    fn a_renewal_never_slips_in_beside_a_lapse() {
+        let lease = Duration::from_secs(10);
+        let mut registration = registration("auth", "a1", "web1");
+        registration.lease = Lease::For(lease);
+        let instance = Instance::new(registration, Origin::api(), UnixMillis(0), Moment(0), Revision(1));
+        assert!(instance.renew(UnixMillis(1), Moment(5_000)));
+        assert!(!instance.lapse(Moment(14_999)), "renewed until 15 s");
+        assert!(instance.lapse(Moment(15_000)));
+        assert!(!instance.renew(UnixMillis(2), Moment(15_000)), "sealed: the writer is to be asked");
+    }
+
+    #[test]
+    fn a_successor_inherits_what_its_predecessor_was_renewed_to() {
+        let old =
+            Instance::new(registration("auth", "a1", "web1"), Origin::api(), UnixMillis(0), Moment(0), Revision(1));
+        let new = old.clone();
+        assert!(old.renew(UnixMillis(7), Moment(7_000)));
+        old.retire(Some(&new));
+        assert!(old.is_sealed() && !new.is_sealed());
+        assert_eq!((new.expires_at(), new.renewed_at()), (old.expires_at(), UnixMillis(7)));
     }
 }

@@ -1,0 +1,133 @@
+//! What is asked of the registry, and what it answers.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::service::{Instance, InstanceId, Origin, Registration, Revision, Source};
+
+/// What is asked of the writer. Operations of one call are applied in order, atomically each.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are registrations; a box would cost each an allocation")]
+pub enum Operation {
+    /// Upsert of a whole registration; renews the lease in any case.
+    ///
+    /// It lifts `left`, but neither a drain nor a failing check: those are not the service's to lift.
+    Register {
+        /// What the service says.
+        registration: Registration,
+        /// Who says it.
+        origin: Origin,
+        /// The token's name, if one was used.
+        owner: Option<Arc<str>>,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Renews the lease of what the API layer holds, and brings a lapsed instance back.
+    Renew(InstanceId),
+    /// Takes away what `origin` holds.
+    Deregister {
+        /// Whose.
+        id: InstanceId,
+        /// From which layer.
+        origin: Origin,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// An operator's word on what the API layer holds.
+    SetStatus {
+        /// Whose.
+        id: InstanceId,
+        /// The wish.
+        status: StatusWish,
+        /// What must hold.
+        condition: Condition,
+    },
+}
+
+impl Operation {
+    /// Whether its answer waits for the store. What other sources say is theirs to repeat, and is not saved.
+    pub(super) fn is_saved(&self) -> bool {
+        match self {
+            Self::Register { origin, .. } | Self::Deregister { origin, .. } => origin.source == Source::Api,
+            Self::Renew(_) | Self::SetStatus { .. } => true,
+        }
+    }
+}
+
+/// What an operator can wish of an instance's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatusWish {
+    /// Reported starting.
+    Starting,
+    /// Reported up, drain lifted, a failing check forgotten.
+    Up,
+    /// The check fails, for this reason.
+    Down(Arc<str>),
+    /// Drained until lifted.
+    OutOfService,
+}
+
+/// A precondition on what the operation's layer holds of the identity (RFC 9110 §13.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// None.
+    #[default]
+    Always,
+    /// `If-None-Match: *`. A lapsed instance is still listed, but its name is free again: it counts as absent.
+    Absent,
+    /// `If-Match: *`
+    Present,
+    /// `If-Match: "REVISION"`
+    Revision(Revision),
+}
+
+impl Condition {
+    /// Whether it holds of `existing`.
+    pub(super) fn check(self, id: &InstanceId, existing: Option<&Arc<Instance>>) -> Result<(), Refusal> {
+        match (self, existing) {
+            (Self::Absent, Some(found)) if found.facts.lapsed.is_none() => Err(Refusal::Exists(Arc::clone(found))),
+            (Self::Present | Self::Revision(_), None) => Err(Refusal::Unknown(id.clone())),
+            (Self::Revision(wanted), Some(found)) if found.revision != wanted => Err(Refusal::Stale(Arc::clone(found))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The instance as it is now; as it was, where it was deregistered.
+    pub instance: Arc<Instance>,
+    /// Whether the identity was unknown to that layer before.
+    pub created: bool,
+}
+
+/// Why an operation was refused. Nothing of it was applied.
+#[derive(Debug, Clone, Error)]
+pub enum Refusal {
+    /// The layer holds no such instance; to heal, register.
+    #[error("{0} is not registered")]
+    Unknown(InstanceId),
+    /// [`Condition::Absent`] does not hold.
+    #[error("{} is registered already", .0.id())]
+    Exists(Arc<Instance>),
+    /// [`Condition::Revision`] does not hold.
+    #[error("{} is at revision {}", .0.id(), .0.revision)]
+    Stale(Arc<Instance>),
+    /// The instance or its host label is another owner's.
+    #[error("{0} belongs to another owner")]
+    NotYours(String),
+    /// The store did not take it; the table is as before.
+    #[error("the store failed, nothing was changed: {0}")]
+    Store(String),
+    /// The queue stayed full.
+    #[error("too many changes are waiting; try again")]
+    Busy,
+    /// The table holds as many instances as it may.
+    #[error("the registry holds {0} instances, which is its limit (registry.max_instances)")]
+    Full(usize),
+    /// The writer has stopped.
+    #[error("the registry is shutting down")]
+    Stopped,
+}

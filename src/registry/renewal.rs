@@ -1,0 +1,33 @@
+//! Renewals, which are nearly all that a registry hears, without the writer.
+//!
+//! A registration that says nothing new changes nothing that is served, listed or saved: it only moves the end of
+//! a lease, one atomic number that every snapshot shares. So whoever takes the call does it on the spot, on all
+//! cores, and no renewal waits in a queue while its lease runs out. What makes that safe is the seal, see
+//! [`Instance::renew`]: an instance that has lapsed, was replaced, or whose first renewal of this run is still to
+//! be saved cannot be renewed here, and the call goes to the writer. Its lease has moved all the same.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::clock::Now;
+use super::operation::{Applied, Condition, Operation};
+use super::slot::Slot;
+use super::table::repeats;
+use crate::service::{InstanceId, Origin};
+
+/// Does `operation` if it is a renewal that concerns nobody else.
+pub(super) fn renew_in_place(slots: &OrdMap<InstanceId, Slot>, operation: &Operation, now: Now) -> Option<Applied> {
+    let instance = match operation {
+        Operation::Register { registration, origin, owner, condition: Condition::Always | Condition::Present } => {
+            let instance = slots.get(&registration.id)?.of_origin(origin)?;
+            repeats(instance, registration, owner.as_ref()).then_some(instance)?
+        }
+        Operation::Renew(id) => {
+            let instance = slots.get(id)?.of_origin(&Origin::api())?;
+            instance.facts.lapsed.is_none().then_some(instance)?
+        }
+        _ => return None,
+    };
+    instance.renew(now.wall, now.clock).then(|| Applied { instance: Arc::clone(instance), created: false })
+}

@@ -1,0 +1,64 @@
+//! What the writer shows to everybody else.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::broadcast;
+
+use super::clock::Clock;
+use super::state::{History, State};
+use super::table::Table;
+use crate::service::Change;
+use crate::zone;
+
+/// Batches of changes that a subscriber may lag behind before it is told that it missed some.
+const ANNOUNCEMENTS: usize = 1024;
+
+/// Written by the writer alone, read by all.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) state: Arc<ArcSwap<State>>,
+    pub(super) announcements: broadcast::Sender<Arc<[Change]>>,
+    /// Why the last save failed.
+    pub(super) store_error: ArcSwapOption<String>,
+}
+
+impl Shared {
+    pub(super) fn new(clock: Clock, history: History, table: &Table, zone: zone::Snapshot) -> Self {
+        let state = State { revision: table.revision(), history, zone, slots: table.slots().clone() };
+        let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
+        Self {
+            clock,
+            state: Arc::new(ArcSwap::from_pointee(state)),
+            announcements,
+            store_error: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The zones as published.
+    pub(super) fn zone(&self) -> zone::Snapshot {
+        self.state.load().zone.clone()
+    }
+
+    pub(super) fn publish(&self, table: &Table, zone: zone::Snapshot) {
+        let history = self.state.load().history;
+        let state = State { revision: table.revision(), history, zone, slots: table.slots().clone() };
+        self.state.store(Arc::new(state));
+    }
+
+    pub(super) fn announce(&self, changes: Vec<Change>) {
+        // Nobody may be listening.
+        let _ = self.announcements.send(changes.into());
+    }
+
+    /// True when it had been well.
+    pub(super) fn store_failed(&self, error: String) -> bool {
+        self.store_error.swap(Some(Arc::new(error))).is_none()
+    }
+
+    /// True when it had failed.
+    pub(super) fn store_healed(&self) -> bool {
+        self.store_error.swap(None).is_some()
+    }
+}

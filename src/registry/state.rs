@@ -1,0 +1,98 @@
+//! What is published: everything listed and everything served, at one revision.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use imbl::OrdMap;
+
+use super::slot::Slot;
+use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
+use crate::zone;
+
+/// All that is published, at one revision. It shares what did not change with the state before it.
+#[derive(Debug)]
+pub struct State {
+    /// The last change.
+    pub revision: Revision,
+    /// Which database the revision belongs to.
+    pub history: History,
+    /// The zones at this revision.
+    pub zone: zone::Snapshot,
+    pub(super) slots: OrdMap<InstanceId, Slot>,
+}
+
+/// Names one run of revisions: another one means that the database was lost, and that a revision which a watcher
+/// remembers tells nothing of what it has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct History(pub u64);
+
+impl History {
+    /// A new one, unlike any other: the standard library's hash keys are the system's random numbers.
+    pub fn random() -> Self {
+        Self(RandomState::new().hash_one(std::time::SystemTime::now()))
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl State {
+    /// One identity.
+    pub fn get(&self, id: &InstanceId) -> Option<&Slot> {
+        self.slots.get(id)
+    }
+
+    /// Identities that are listed.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether nothing is listed.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Every identity from `after` on (exclusive), by type and instance name.
+    pub fn after(&self, after: Option<&InstanceId>) -> impl Iterator<Item = (&InstanceId, &Slot)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.slots.range::<_, InstanceId>((from, Bound::Unbounded))
+    }
+
+    /// Every identity of one service type.
+    pub fn of_type(&self, service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
+        self.slots.range(first_of(service_type)..).take_while(move |(id, _)| id.service_type() == service_type)
+    }
+}
+
+/// Before every instance of a type: a name has no control characters, so none comes before a single space.
+fn first_of(service_type: &ServiceType) -> InstanceId {
+    InstanceId::new(service_type.clone(), InstanceName::new(" ").expect("a space is a name"))
+}
+
+/// Reads the state over and over: one atomic load while nothing has changed, no reference counting. One for each
+/// thread.
+#[derive(Clone)]
+pub struct Reader(Cache<Arc<ArcSwap<State>>, Arc<State>>);
+
+impl Reader {
+    pub(super) fn new(published: Arc<ArcSwap<State>>) -> Self {
+        Self(Cache::new(published))
+    }
+
+    /// What is published now.
+    pub fn state(&mut self) -> &Arc<State> {
+        self.0.load()
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}

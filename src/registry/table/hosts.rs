@@ -1,0 +1,162 @@
+//! Who may put addresses under which host label.
+//!
+//! A label of the zone is one claimant's: instances of one origin and owner that name the same host share it, and
+//! its addresses are the union of theirs. Nobody else can inject an address into it. Through the API another
+//! owner's claim is refused. What a lower source announces cannot be refused (nobody would hear it), so it is
+//! served under a numbered label instead: `printer-2`. A label stays with its claimant until the last of its
+//! instances is gone or a higher source claims it; then the lower one moves, never the other way round.
+//!
+//! Every map is persistent, since it is a part of the table. The API's claims are counted only; the members of a
+//! lower claim are kept one by one, because they may have to move.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::service::{Host, HostLabel, Instance, InstanceId, Origin, Source};
+
+/// Held labels.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hosts {
+    /// By the label as served.
+    holders: OrdMap<Arc<HostLabel>, Holder>,
+    /// Where a lower claim is served: from the label as asked for to the label as served.
+    lower: OrdMap<(Origin, Arc<HostLabel>), Arc<HostLabel>>,
+    /// The instances of lower claims by the label as served. `None` comes before every identity: a place to
+    /// begin a range.
+    members: OrdSet<(Arc<HostLabel>, Option<InstanceId>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Holder {
+    claimant: Claimant,
+    instances: usize,
+}
+
+/// Who asks for a label: claimants that are equal share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claimant {
+    origin: Origin,
+    owner: Option<Arc<str>>,
+    /// As asked for.
+    requested: Arc<HostLabel>,
+}
+
+/// The label is another owner's.
+#[derive(Debug)]
+pub(super) struct Taken(pub(super) HostLabel);
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// The host to serve the instance under.
+    pub(super) host: Host,
+    /// Lower instances that had to make room, and their new host.
+    pub(super) moved: Vec<(InstanceId, Origin, Host)>,
+}
+
+impl Claimant {
+    /// `None` for a foreign host, which is nobody's here.
+    fn of(instance: &Instance) -> Option<Self> {
+        let Host::Label(requested) = &instance.registration.host else { return None };
+        let (origin, owner) = (instance.origin.clone(), instance.owner.clone());
+        Some(Self { origin, owner, requested: Arc::new(requested.clone()) })
+    }
+
+    fn is_lower(&self) -> bool {
+        self.origin.source != Source::Api
+    }
+
+    fn key(&self) -> (Origin, Arc<HostLabel>) {
+        (self.origin.clone(), Arc::clone(&self.requested))
+    }
+}
+
+impl Hosts {
+    /// Whether both are served under one label by right.
+    pub(super) fn same_claim(a: &Instance, b: &Instance) -> bool {
+        a.registration.host == b.registration.host && a.origin == b.origin && a.owner == b.owner
+    }
+
+    /// Claims what `instance` asks for. On [`Taken`] nothing has happened.
+    pub(super) fn claim(&mut self, instance: &Instance) -> Result<Claimed, Taken> {
+        let Some(claimant) = Claimant::of(instance) else {
+            return Ok(Claimed { host: instance.registration.host.clone(), moved: Vec::new() });
+        };
+        let mut moved = Vec::new();
+        let label = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
+            (Some(served), _) => Arc::clone(served),
+            (None, None) => Arc::clone(&claimant.requested),
+            (None, Some(holder)) if holder.claimant == claimant => Arc::clone(&claimant.requested),
+            (None, Some(holder)) if holder.claimant.origin.source < claimant.origin.source => {
+                moved = self.evict(&claimant.requested);
+                Arc::clone(&claimant.requested)
+            }
+            (None, Some(_)) if claimant.is_lower() => self.free_label(&claimant.requested),
+            (None, Some(_)) => return Err(Taken((*claimant.requested).clone())),
+        };
+        if claimant.is_lower() {
+            self.lower.insert(claimant.key(), Arc::clone(&label));
+            self.members.insert((Arc::clone(&label), Some(instance.id().clone())));
+        }
+        let host = Host::Label((*label).clone());
+        match self.holders.get_mut(&label) {
+            Some(holder) => holder.instances += 1,
+            None => drop(self.holders.insert(label, Holder { claimant, instances: 1 })),
+        }
+        Ok(Claimed { host, moved })
+    }
+
+    /// Gives up what `instance` is served under.
+    pub(super) fn release(&mut self, instance: &Instance) {
+        let Host::Label(served) = &instance.host else { return };
+        let Some(claimant) = Claimant::of(instance) else { return };
+        let Some(holder) = self.holders.get_mut(served).filter(|holder| holder.claimant == claimant) else { return };
+        holder.instances -= 1;
+        if holder.instances == 0 {
+            self.holders.remove(served);
+            self.lower.remove(&claimant.key());
+        }
+        if claimant.is_lower() {
+            self.members.remove(&(Arc::new(served.clone()), Some(instance.id().clone())));
+        }
+    }
+
+    /// Moves the holder of `label`, which is a lower claim, to a free one.
+    fn evict(&mut self, label: &Arc<HostLabel>) -> Vec<(InstanceId, Origin, Host)> {
+        let Some(holder) = self.holders.remove(label) else { return Vec::new() };
+        let from: (Arc<HostLabel>, Option<InstanceId>) = (Arc::clone(label), None);
+        let ids: Vec<_> = self
+            .members
+            .range((Bound::Excluded(from), Bound::Unbounded))
+            .take_while(|m| m.0 == *label)
+            .cloned()
+            .collect();
+        // The label itself is about to be taken by the one who evicts.
+        let free = self.free_label(&holder.claimant.requested);
+        let origin = holder.claimant.origin.clone();
+        self.lower.insert(holder.claimant.key(), Arc::clone(&free));
+        self.holders.insert(Arc::clone(&free), holder);
+        let host = Host::Label((*free).clone());
+        ids.into_iter()
+            .filter_map(|member| {
+                self.members.remove(&member);
+                self.members.insert((Arc::clone(&free), member.1.clone()));
+                Some((member.1?, origin.clone(), host.clone()))
+            })
+            .collect()
+    }
+
+    /// The first of `printer-2`, `printer-3`, … that nobody holds: there are fewer holders than numbers.
+    fn free_label(&self, requested: &HostLabel) -> Arc<HostLabel> {
+        let mut number = 2;
+        loop {
+            let label = requested.numbered(number);
+            if !self.holders.contains_key(&label) {
+                return Arc::new(label);
+            }
+            number += 1;
+        }
+    }
+}
