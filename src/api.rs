@@ -26,7 +26,7 @@ pub use instance::Instance;
 pub use invalid::{Fault, Invalid};
 pub use json::{Json, Malformed};
 pub use lease::LeaseWish;
-pub use list::{BadCursor, Cursor, Filter, LIMIT_MAX, Page, Service, Services};
+pub use list::{BadCursor, Cursor, Filter, LIMIT_MAX, Page, Service, Services, invalid_parameter, unknown_parameter};
 pub use problem::{Kind, Problem};
 pub use registration::{Registration, ReportedStatus};
 pub use txt::{Txt, TxtValue};

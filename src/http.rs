@@ -1,19 +1,44 @@
-//! (Skeleton: `Config` and the signatures are as they stay.)
+//! Speaks HTTP: JSON over HTTP/1.1, and errors as problems (RFC 9457).
+//!
+//! This page has the whole route table. `listen` bounds connections and drains them, `guard` turns away requests
+//! that no one may make from a web page or from another machine, `request` reads what a request says, `write` and
+//! `read` answer it, `respond` writes the answers. What an instance is in JSON is `api`'s matter, and what becomes
+//! of it the registry's.
+//!
+//! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
+//! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
+
+mod about;
+mod connections;
+mod guard;
+mod listen;
+mod read;
+mod request;
+mod respond;
+mod select;
+mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
 use crate::registry::Registry;
 
+pub use listen::BindError;
+
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where to listen; port 0 takes a free one.
+    /// Where to listen; port 0 takes a free one. An IPv6 address takes no IPv4 connections: list both.
     pub listen: Vec<SocketAddr>,
     /// Whether machines other than this one may write without a token.
     pub anonymous_writes: bool,
@@ -24,7 +49,7 @@ pub struct Config {
     pub body_limit: usize,
     /// Connections, at most; further ones wait to be accepted.
     pub connections: usize,
-    /// Connections from one address, at most; further ones are closed.
+    /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
     pub connections_per_client: usize,
     /// How long a request may take, its body included.
     #[serde(with = "humantime_serde")]
@@ -51,25 +76,79 @@ impl Default for Config {
 
 /// Bound, not yet running.
 #[derive(Debug)]
-pub struct Http {}
-
-/// Why it did not bind; names the address and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {}
+pub struct Http {
+    config: Config,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
 
 impl Http {
-    /// Binds what `config` says.
-    pub fn bind(_config: &Config) -> Result<Self, BindError> {
-        Ok(Self {})
+    /// Binds what `config` says; within a Tokio runtime.
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for &address in &config.listen {
+            let (listener, bound) = listen::bind(address)?;
+            listeners.push(listener);
+            addresses.push(bound);
+        }
+        Ok(Self { config: config.clone(), listeners, addresses })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &[]
+        &self.addresses
     }
 
-    /// Runs until `stop`, then drains. Registrations are held to `terms`.
-    pub async fn run(self, _registry: Registry, _terms: Terms, stop: CancellationToken) {
-        stop.cancelled().await;
+    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`.
+    pub async fn run(self, registry: Registry, terms: Terms, stop: CancellationToken) {
+        let guard = guard::Guard::new(&self.config, &terms.zones);
+        let edge = Edge(Arc::new(Shared { registry, terms, guard, config: self.config, stop }));
+        listen::run(self.listeners, &edge.config, routes(edge.clone()), &edge.stop).await;
     }
+}
+
+/// What every handler is given.
+#[derive(Debug, Clone)]
+struct Edge(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    terms: Terms,
+    guard: guard::Guard,
+    config: Config,
+    stop: CancellationToken,
+}
+
+impl std::ops::Deref for Edge {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Every path. GET routes answer HEAD, too.
+fn routes(edge: Edge) -> Router {
+    Router::new()
+        .route("/", get(about::welcome))
+        .route("/healthz", get(about::health))
+        .route("/readyz", get(about::readiness))
+        .route("/problems", get(about::problems))
+        .route("/problems/{kind}", get(about::problem))
+        .route("/v1/heartbeat", post(write::heartbeat))
+        .route("/v1/services", get(read::services))
+        .route("/v1/instances", get(read::instances))
+        .route(
+            "/v1/instances/{type}/{instance}",
+            get(read::instance).put(write::replace).patch(write::patch).delete(write::deregister),
+        )
+        .route("/v1/instances/{type}/{instance}/renew", post(write::renew))
+        .route("/v1/instances/{type}/{instance}/status", put(write::set_status))
+        .fallback(respond::no_such_path)
+        .method_not_allowed_fallback(respond::method_not_allowed)
+        .layer(middleware::from_fn_with_state(edge.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(edge.clone(), respond::in_time))
+        .with_state(edge)
 }

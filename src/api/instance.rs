@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::service::{self, Address, Check, Host, InstanceId, Reported, Source, Status, Transport, UnixMillis};
+use crate::service::{
+    self, Address, Check, Host, InstanceId, Reported, ServiceType, Source, Status, Transport, UnixMillis,
+};
 
 use super::accept::Terms;
 use super::lease::LeaseWish;
@@ -134,6 +136,11 @@ impl Terms {
     /// The whole name of an instance in the first zone, in presentation form.
     pub fn name_of(&self, id: &InstanceId) -> String {
         format!("{id}.{}", self.zone())
+    }
+
+    /// The name to browse for a service type, in the first zone.
+    pub fn name_of_type(&self, service_type: &ServiceType) -> String {
+        format!("{service_type}.{}", self.zone())
     }
 
     fn zone(&self) -> &service::DomainName {

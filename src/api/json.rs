@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 use serde_json::Number;
 use thiserror::Error;
 
@@ -50,6 +50,11 @@ impl Json {
             let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
             Malformed { reason: reason.into(), line: error.line(), column: error.column() }
         })
+    }
+
+    /// The document that `value` is written as; `Null` for what cannot be written as JSON.
+    pub fn of<T: Serialize>(value: &T) -> Self {
+        serde_json::to_value(value).and_then(Self::deserialize).unwrap_or(Self::Null)
     }
 
     /// Reads a value of type `T`; the error names the field.

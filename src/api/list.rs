@@ -60,7 +60,7 @@ impl Filter {
     }
 
     fn read(&mut self, key: &str, value: &str) -> Result<(), Problem> {
-        let refuse = |why: String| parameter(Kind::InvalidParameter, key, &why);
+        let refuse = |why: String| invalid_parameter(key, &why);
         let is_long = value.len() > PATTERN_MAX && key != "cursor";
         if is_long {
             return Err(refuse(format!("is {} octets long; at most {PATTERN_MAX} are allowed", value.len())));
@@ -94,8 +94,7 @@ impl Filter {
             }
             other => {
                 let attribute = other.strip_prefix("txt.").filter(|attribute| !attribute.is_empty());
-                let unknown = || format!("is not known; the parameters are {PARAMETERS}");
-                let attribute = attribute.ok_or_else(|| parameter(Kind::UnknownParameter, key, &unknown()))?;
+                let attribute = attribute.ok_or_else(|| unknown_parameter(key, PARAMETERS))?;
                 self.txt.push((attribute.to_owned(), value.to_owned()));
                 false
             }
@@ -122,6 +121,16 @@ impl Filter {
     pub fn limit(&self) -> usize {
         self.limit.unwrap_or(LIMIT_DEFAULT)
     }
+}
+
+/// The problem with a parameter that is not one of `known`.
+pub fn unknown_parameter(key: &str, known: &str) -> Problem {
+    parameter(Kind::UnknownParameter, key, &format!("is not known; the parameters are {known}"))
+}
+
+/// The problem with the value of a parameter.
+pub fn invalid_parameter(key: &str, why: &str) -> Problem {
+    parameter(Kind::InvalidParameter, key, why)
 }
 
 fn parameter(kind: Kind, key: &str, why: &str) -> Problem {

@@ -1,0 +1,64 @@
+//! What the server says of itself: a welcome, its health, and what its problems mean.
+
+use std::fmt::Write as _;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+
+use crate::api::{Kind, Problem};
+
+use super::Edge;
+use super::respond::Refused;
+
+/// `GET /`
+pub(super) async fn welcome(headers: HeaderMap, State(edge): State<Edge>) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8420");
+    let zone = edge.terms.zones.first().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "portolan {}: a service registry that you can dig\n\n\
+         Announce a service, and again before its lease ends:\n  \
+         curl http://{host}/v1/heartbeat -d '{{\"service\":\"auth\",\"instance\":\"a1\",\"port\":8080}}'\n\n\
+         Find it:\n  \
+         curl http://{host}/v1/instances?service=auth\n  \
+         curl http://{host}/v1/services\n  \
+         dig SRV _auth._tcp.{zone}\n\n\
+         One instance (GET, PUT, PATCH, DELETE), its lease and its status:\n  \
+         http://{host}/v1/instances/_auth._tcp/a1\n  \
+         POST …/renew\n  \
+         PUT  …/status '{{\"status\":\"out-of-service\"}}'\n\n\
+         Is it well: /healthz, /readyz. What errors mean: /problems\n",
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: writes are taken and saved.
+pub(super) async fn readiness(State(edge): State<Edge>) -> Result<&'static str, Refused> {
+    if edge.stop.is_cancelled() {
+        return Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down").into());
+    }
+    match edge.registry.store_error() {
+        Some(error) => Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {error}")).into()),
+        None => Ok("ready\n"),
+    }
+}
+
+/// `GET /problems`
+pub(super) async fn problems() -> String {
+    Kind::ALL.iter().fold(String::new(), |mut text, kind| {
+        let _ = writeln!(text, "{}  {:20} {}", kind.status(), kind.name(), kind.title());
+        text
+    })
+}
+
+/// `GET /problems/{kind}`: where the `type` of a problem leads.
+pub(super) async fn problem(Path(name): Path<String>) -> Result<String, Refused> {
+    let kind = Kind::parse(&name)
+        .ok_or_else(|| Problem::new(Kind::NoSuchPath, "there is no such kind of problem; GET /problems lists them"))?;
+    Ok(format!("{} ({}): {}.\n", kind.name(), kind.status(), kind.title()))
+}

@@ -1,0 +1,207 @@
+//! From sockets to requests: accepts connections, bounds them, and drains them on the way out.
+//!
+//! Every connection is a task of its listener's loop, which ends when they have. A client that goes slowly is met
+//! by three limits: the head of a request must be there within `idle_timeout`, its answer within `request_timeout`,
+//! and octets that the client does not take are given up after as long.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Config;
+use super::connections::{Connections, Ticket};
+use super::request::Sender;
+
+/// Connections that the kernel keeps for us until we accept them.
+const BACKLOG: i32 = 1024;
+/// Octets of a request's head, at most; a long query fits many times.
+const HEAD_MAX: usize = 32 << 10;
+/// Headers of a request, at most; browsers send about twenty.
+const HEADERS_MAX: usize = 64;
+/// How long to wait after `accept` failed, as it does when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+/// How long a connection without a request in flight may outlive `stop`: for a request that is on its way, and for
+/// the rest of an answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Why an address was not bound.
+#[derive(Debug, Error)]
+#[error("cannot listen for HTTP on {address}: {}", advice(.source))]
+pub struct BindError {
+    /// Which.
+    pub address: SocketAddr,
+    /// The system's word.
+    pub source: io::Error,
+}
+
+fn advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there already; stop it, or choose another address with --http or http.listen"
+                .into()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another port with --http or http.listen"
+                .into()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; choose another with --http or http.listen".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // As std does: a restart does not wait for old connections to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // So that 0.0.0.0 and [::] can both be listed.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|source| BindError { address, source })
+}
+
+/// Serves `listeners` until `stop`, then until their last connection has ended.
+pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Router, stop: &CancellationToken) {
+    let connections = Connections::new(config.connections, config.connections_per_client);
+    let mut loops = JoinSet::new();
+    for listener in listeners {
+        let protocol = Protocol1::new(config, routes.clone());
+        loops.spawn(accept(listener, connections.clone(), protocol, stop.clone()));
+    }
+    while loops.join_next().await.is_some() {}
+}
+
+async fn accept(listener: TcpListener, connections: Connections, protocol: Protocol1, stop: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    loop {
+        let next = async {
+            let room = connections.room().await;
+            (room, listener.accept().await)
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = tasks.join_next() => continue,
+            accepted = next => accepted,
+        };
+        match accepted {
+            (room, Ok((stream, peer))) => {
+                let Some(ticket) = room.enter(peer.ip()) else {
+                    debug!(%peer, "closed a connection: its address has too many");
+                    continue;
+                };
+                tasks.spawn(protocol.clone().serve(stream, peer.ip(), ticket, stop.clone()));
+            }
+            (_, Err(error)) => {
+                warn!(%error, "cannot accept an HTTP connection; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
+}
+
+/// How a connection is served: HTTP/1.1 within the limits.
+#[derive(Clone)]
+struct Protocol1 {
+    http: http1::Builder,
+    routes: Router,
+    /// How long octets may wait for the client to take them.
+    patience: Duration,
+}
+
+impl Protocol1 {
+    fn new(config: &Config, routes: Router) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(config.idle_timeout)
+            .max_buf_size(HEAD_MAX)
+            .max_headers(HEADERS_MAX);
+        Self { http, routes, patience: config.request_timeout }
+    }
+
+    async fn serve(self, stream: TcpStream, peer: IpAddr, _ticket: Ticket, stop: CancellationToken) {
+        // Neither is needed to serve: without the first answers are slower, without the second a client that
+        // takes nothing is only noticed by the kernel's own limits.
+        let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.patience));
+
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let handler = Handler {
+            routes: TowerToHyperService::new(self.routes),
+            sender: Sender(peer),
+            in_flight: in_flight.clone(),
+        };
+        let mut connection = pin!(
+            self.http
+                .serve_connection(TokioIo::new(stream), service_fn(move |request| handler.clone().answer(request)),)
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                loop {
+                    tokio::select! {
+                        ended = connection.as_mut() => break ended,
+                        () = tokio::time::sleep(LINGER) => {
+                            if in_flight.load(Ordering::Relaxed) == 0 {
+                                return;
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%peer, %error, "an HTTP connection ended early");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Handler {
+    routes: TowerToHyperService<Router>,
+    sender: Sender,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Handler {
+    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        request.extensions_mut().insert(self.sender);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let response = self.routes.call(request).await;
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        response
+    }
+}

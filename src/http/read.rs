@@ -1,0 +1,98 @@
+//! Requests that look: one instance, lists of them, and the service types.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::api::{Cursor, Filter, Instance, Page, Service, Services, unknown_parameter};
+use crate::registry::{Refusal, Slot};
+use crate::service::InstanceId;
+
+use super::Edge;
+use super::request::Addressed;
+use super::respond::{self, Refused};
+use super::select::Selection;
+
+/// Identities that are looked at for one page, at most: a filter that matches little in a large registry is answered
+/// with short pages, not with a pause for everybody else.
+const EXAMINED_MAX: usize = 20_000;
+
+/// A query, in its order and with its repetitions.
+pub(super) type Pairs = Vec<(String, String)>;
+
+/// `GET /v1/instances/{type}/{instance}`: the effective one, and what it hides.
+pub(super) async fn instance(State(edge): State<Edge>, Addressed(id): Addressed) -> Result<Response, Refused> {
+    let state = edge.registry.state();
+    let slot = state.get(&id).ok_or(Refusal::Unknown(id))?;
+    Ok(respond::tagged(StatusCode::OK, slot.effective().revision, &edge.show(slot)))
+}
+
+/// `GET /v1/instances`
+pub(super) async fn instances(State(edge): State<Edge>, query: Query<Pairs>) -> Result<Response, Refused> {
+    let filter = Filter::from_query(&query)?;
+    let selection = Selection::new(&filter)?;
+    let state = edge.registry.state();
+    let mut instances = Vec::new();
+    let mut cursor = None;
+    let mut candidates = selection.candidates(&state, filter.cursor.as_ref()).enumerate().peekable();
+    while let Some((index, (id, slot))) = candidates.next() {
+        if selection.matches(slot.effective()) {
+            instances.push(edge.show(slot));
+        }
+        let is_full = instances.len() >= filter.limit() || index + 1 >= EXAMINED_MAX;
+        if is_full && candidates.peek().is_some() {
+            cursor = Some(Cursor(id.clone()));
+            break;
+        }
+    }
+    Ok(respond::document(StatusCode::OK, &Page { instances, revision: state.revision.0, cursor }))
+}
+
+/// `GET /v1/services`
+pub(super) async fn services(State(edge): State<Edge>, query: Query<Pairs>) -> Result<Response, Refused> {
+    if let Some((key, _)) = query.iter().find(|(key, _)| key != "limit" && key != "cursor") {
+        return Err(unknown_parameter(key, "limit, cursor").into());
+    }
+    let filter = Filter::from_query(&query)?;
+    // To count the instances of a type is to look at each.
+    let counted = tokio::task::spawn_blocking(move || edge.count(&filter)).await.expect("counting does not panic");
+    Ok(respond::document(StatusCode::OK, &counted))
+}
+
+impl Edge {
+    fn show(&self, slot: &Slot) -> Instance {
+        let mut views =
+            slot.instances().map(|instance| Instance::of(instance, self.registry.expires_at(instance), &self.terms));
+        let top = views.next().expect("a slot is never empty");
+        Instance { beneath: views.collect(), ..top }
+    }
+
+    fn count(&self, filter: &Filter) -> Services {
+        let state = self.registry.state();
+        let mut services: Vec<Service> = Vec::new();
+        let mut last: Option<&InstanceId> = None;
+        let mut cursor = None;
+        for (id, slot) in state.after(filter.cursor.as_ref().map(|cursor| &cursor.0)) {
+            let service_type = id.service_type();
+            if last.is_none_or(|last| last.service_type() != service_type) {
+                if services.len() >= filter.limit() {
+                    cursor = last.cloned().map(Cursor);
+                    break;
+                }
+                services.push(Service {
+                    service: service_type.service().to_owned(),
+                    transport: service_type.transport(),
+                    name: self.terms.name_of_type(service_type),
+                    instances: 0,
+                    served: 0,
+                });
+            }
+            if let Some(service) = services.last_mut() {
+                service.instances += 1;
+                service.served += usize::from(slot.effective().is_served());
+            }
+            last = Some(id);
+        }
+        Services { services, revision: state.revision.0, cursor }
+    }
+}

@@ -1,0 +1,126 @@
+//! Answers: JSON documents, and problems in the place of errors.
+
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::api::{Invalid, Kind, Problem};
+use crate::registry::Refusal;
+use crate::service::Revision;
+
+use super::Edge;
+
+/// A problem as an answer.
+#[derive(Debug)]
+pub(super) struct Refused(Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Invalid> for Refused {
+    fn from(invalid: Invalid) -> Self {
+        Self(invalid.into())
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(problem_of(&refusal))
+    }
+}
+
+/// What the registry refused, for whoever asked over HTTP.
+pub(super) fn problem_of(refusal: &Refusal) -> Problem {
+    let said = refusal.to_string();
+    match refusal {
+        Refusal::Unknown(_) => {
+            Problem::new(Kind::NotRegistered, format!("{said} through the API; register it with POST /v1/heartbeat"))
+        }
+        Refusal::Exists(found) => {
+            let detail = format!("{said}; choose another instance name, or leave If-None-Match out to replace it");
+            Problem { revision: Some(found.revision.0), ..Problem::new(Kind::AlreadyRegistered, detail) }
+        }
+        Refusal::Stale(found) => {
+            let detail = format!("{said}, not the one in If-Match; get it, look at what changed and try again");
+            Problem { revision: Some(found.revision.0), ..Problem::new(Kind::RevisionDiffers, detail) }
+        }
+        Refusal::NotYours(_) => Problem::new(Kind::NotYours, said),
+        Refusal::Store(_) => Problem::new(Kind::StoreFailed, said),
+        Refusal::Busy => Problem::new(Kind::Busy, said),
+        Refusal::Full(_) => Problem::new(Kind::Full, said),
+        Refusal::Stopped => Problem::new(Kind::ShuttingDown, said),
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).expect("kinds have statuses of HTTP");
+        let mut response = json(status, "application/problem+json", &self.0);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // A queue is soon shorter; a disk or a restart takes people longer.
+            let seconds = if self.0.known() == Some(Kind::Busy) { "1" } else { "5" };
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        response
+    }
+}
+
+/// A document.
+pub(super) fn document(status: StatusCode, body: &impl Serialize) -> Response {
+    json(status, "application/json", body)
+}
+
+/// A document about an instance at `revision`, which is its entity tag: the times of its lease aside, it changes
+/// with the instance.
+pub(super) fn tagged(status: StatusCode, revision: Revision, body: &impl Serialize) -> Response {
+    let mut response = document(status, body);
+    response.headers_mut().insert(ETAG, etag(revision));
+    response
+}
+
+fn etag(revision: Revision) -> HeaderValue {
+    format!("\"{revision}\"").try_into().expect("digits in quotes")
+}
+
+fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+    let mut octets = serde_json::to_vec(body).expect("our types have texts for keys");
+    // For terminals.
+    octets.push(b'\n');
+    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")];
+    (status, headers, octets).into_response()
+}
+
+/// Ends a request that takes too long.
+pub(super) async fn in_time(State(edge): State<Edge>, request: Request, next: Next) -> Result<Response, Refused> {
+    let limit = edge.config.request_timeout;
+    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
+        let limit = humantime::format_duration(limit);
+        let detail = format!("the request was not complete or not done within {limit} (http.request_timeout)");
+        Problem::new(Kind::RequestTimeout, detail).into()
+    })
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> Refused {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(Kind::NoSuchPath, format!("there is nothing at {path}; GET / says what there is")).into()
+}
+
+/// The router adds `Allow`.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refused {
+    let path: String = uri.path().chars().take(200).collect();
+    let method: String = method.as_str().chars().take(20).collect();
+    let detail = format!("{path} does not take {method}; the Allow header says what it takes");
+    Problem::new(Kind::MethodNotAllowed, detail).into()
+}
+
+/// `headers` with one more: the whole path of what was created.
+pub(super) fn locate(headers: &mut HeaderMap, path: &str) {
+    let value = path.try_into().expect("percent-encoded");
+    headers.insert(axum::http::header::LOCATION, value);
+}

@@ -1,0 +1,186 @@
+//! Requests that change something: each becomes operations, and is answered when they are done.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::api::{self, BATCH_MAX, Fault, Heartbeat, Instance, Invalid, Json, Outcome, Problem, Registration};
+use crate::registry::{Applied, Condition, Operation, Refusal, StatusWish};
+use crate::service::{InstanceId, Origin, Status};
+
+use super::Edge;
+use super::request::{Addressed, Document, Precondition, Sender};
+use super::respond::{self, Refused, problem_of};
+
+/// How often a patch is made anew because the instance changed under it.
+const PATCH_ATTEMPTS: usize = 5;
+/// What stands for itself in a path (RFC 3986 §2.3).
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `POST /v1/heartbeat`: registers what is new and renews what is known; one object, or an array of them.
+pub(super) async fn heartbeat(
+    State(edge): State<Edge>,
+    Sender(sender): Sender,
+    Precondition(condition): Precondition,
+    Document(body): Document,
+) -> Result<Response, Refused> {
+    match body {
+        Json::Array(items) => edge.heartbeats(items, sender, condition).await,
+        item => {
+            let applied = edge.apply(edge.registering(item, sender, None, condition)?).await?;
+            let answer = edge.heartbeat_of(&applied);
+            Ok(registered(&applied, &answer))
+        }
+    }
+}
+
+/// `PUT /v1/instances/{type}/{instance}`: the whole registration.
+pub(super) async fn replace(
+    State(edge): State<Edge>,
+    Sender(sender): Sender,
+    Addressed(id): Addressed,
+    Precondition(condition): Precondition,
+    Document(body): Document,
+) -> Result<Response, Refused> {
+    let operation = edge.registering(body, sender, Some(&id), condition)?;
+    let applied = edge.apply(operation).await?;
+    Ok(registered(&applied, &edge.view(&applied)))
+}
+
+/// `PATCH /v1/instances/{type}/{instance}`: what differs from the registration (RFC 7396). It renews the lease, as
+/// every registration does.
+pub(super) async fn patch(
+    State(edge): State<Edge>,
+    Sender(sender): Sender,
+    Addressed(id): Addressed,
+    Precondition(condition): Precondition,
+    Document(patch): Document,
+) -> Result<Response, Refused> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let state = edge.registry.state();
+        let found = state.get(&id).and_then(|slot| slot.of_origin(&Origin::api()));
+        let found = found.ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        let mut body = Json::of(&Registration::of(found));
+        body.merge(patch.clone());
+        // Read, modify, write: only onto what was read, and onto what the caller has seen where that is said.
+        let only = match condition {
+            Condition::Revision(wanted) => Condition::Revision(wanted),
+            Condition::Absent => return Err(Refusal::Exists(found.clone()).into()),
+            Condition::Always | Condition::Present => Condition::Revision(found.revision),
+        };
+        let operation = edge.registering(body, sender, Some(&id), only)?;
+        match edge.apply(operation).await {
+            Err(Refusal::Stale(_)) if only != condition && attempts < PATCH_ATTEMPTS => {}
+            result => {
+                let applied = result?;
+                return Ok(registered(&applied, &edge.view(&applied)));
+            }
+        }
+    }
+}
+
+/// `DELETE /v1/instances/{type}/{instance}`
+pub(super) async fn deregister(
+    State(edge): State<Edge>,
+    Addressed(id): Addressed,
+    Precondition(condition): Precondition,
+) -> Result<Response, Refused> {
+    edge.apply(Operation::Deregister { id, origin: Origin::api(), condition }).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `POST /v1/instances/{type}/{instance}/renew`
+pub(super) async fn renew(State(edge): State<Edge>, Addressed(id): Addressed) -> Result<Response, Refused> {
+    let applied = edge.apply(Operation::Renew(id)).await?;
+    Ok(registered(&applied, &edge.heartbeat_of(&applied)))
+}
+
+/// `PUT /v1/instances/{type}/{instance}/status`
+pub(super) async fn set_status(
+    State(edge): State<Edge>,
+    Addressed(id): Addressed,
+    Precondition(condition): Precondition,
+    Document(body): Document,
+) -> Result<Response, Refused> {
+    let wish: api::StatusWish = body.read()?;
+    let status = match wish.status {
+        Status::Starting => StatusWish::Starting,
+        Status::Up => StatusWish::Up,
+        Status::Down => StatusWish::Down(wish.reason()?),
+        Status::OutOfService => StatusWish::OutOfService,
+    };
+    let applied = edge.apply(Operation::SetStatus { id, status, condition }).await?;
+    Ok(registered(&applied, &edge.view(&applied)))
+}
+
+impl Edge {
+    /// Every item has its own outcome; those that cannot be read do not hold up the others.
+    async fn heartbeats(&self, items: Vec<Json>, sender: IpAddr, condition: Condition) -> Result<Response, Refused> {
+        if items.len() > BATCH_MAX {
+            return Err(Invalid::new("", Fault::TooMany { given: items.len(), limit: BATCH_MAX }).into());
+        }
+        let mut operations = Vec::with_capacity(items.len());
+        let mut invalid = Vec::with_capacity(items.len());
+        for item in items {
+            match self.registering(item, sender, None, condition) {
+                Ok(operation) => {
+                    operations.push(operation);
+                    invalid.push(None);
+                }
+                Err(error) => invalid.push(Some(error)),
+            }
+        }
+        let mut results = self.registry.apply(operations).await.into_iter();
+        let outcome = |invalid: Option<Invalid>| match invalid {
+            Some(invalid) => Outcome::Problem(Problem::from(invalid)),
+            None => match results.next().unwrap_or(Err(Refusal::Stopped)) {
+                Ok(applied) => Outcome::Registered(self.heartbeat_of(&applied)),
+                Err(refusal) => Outcome::Problem(problem_of(&refusal)),
+            },
+        };
+        let outcomes: Vec<_> = invalid.into_iter().map(outcome).collect();
+        Ok(respond::document(StatusCode::OK, &outcomes))
+    }
+
+    fn registering(
+        &self,
+        body: Json,
+        sender: IpAddr,
+        path: Option<&InstanceId>,
+        condition: Condition,
+    ) -> Result<Operation, Invalid> {
+        let registration = body.read::<Registration>()?.accept(&self.terms, sender, path)?;
+        Ok(Operation::Register { registration, origin: Origin::api(), owner: None, condition })
+    }
+
+    async fn apply(&self, operation: Operation) -> Result<Applied, Refusal> {
+        self.registry.apply(vec![operation]).await.pop().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    fn heartbeat_of(&self, applied: &Applied) -> Heartbeat {
+        let instance = &*applied.instance;
+        Heartbeat::of(instance, applied.created, self.registry.expires_at(instance), &self.terms)
+    }
+
+    fn view(&self, applied: &Applied) -> Instance {
+        let instance = &*applied.instance;
+        Instance::of(instance, self.registry.expires_at(instance), &self.terms)
+    }
+}
+
+/// 201 with a `Location` for what is new, else 200.
+fn registered(applied: &Applied, body: &impl serde::Serialize) -> Response {
+    let status = if applied.created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = respond::tagged(status, applied.instance.revision, body);
+    if applied.created {
+        let id = applied.instance.id();
+        let instance = utf8_percent_encode(id.instance().as_str(), PLAIN);
+        respond::locate(response.headers_mut(), &format!("/v1/instances/{}/{instance}", id.service_type()));
+    }
+    response
+}
