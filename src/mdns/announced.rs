@@ -1,0 +1,143 @@
+//! One instance as a link announces it: its records, when they end, and when to ask for them ourselves.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::service::{InstanceId, Registration, Subtype, Txt};
+
+use super::announcement;
+use super::message::Target;
+
+/// How long an instance may lack a TXT record or addresses before it is taken without: asking takes less.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Subtypes of an instance that are kept.
+const SUBTYPES_MAX: usize = 16;
+/// Before the first question for a record that the announcement lacks; each next waits twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Questions for what is not answered.
+const TRIES: u32 = 5;
+
+/// One record, or one address of a set.
+#[derive(Debug)]
+pub(super) struct Held<T> {
+    /// What it says.
+    pub(super) value: T,
+    /// When it was last heard.
+    pub(super) heard: Instant,
+    /// When it ends.
+    pub(super) ends: Instant,
+}
+
+impl<T> Held<T> {
+    /// A record heard `now`.
+    pub(super) fn new(value: T, ttl: Duration, now: Instant) -> Self {
+        Self { value, heard: now, ends: now + ttl }
+    }
+
+    fn span(&self) -> (Instant, Instant) {
+        (self.ends, self.heard)
+    }
+}
+
+/// The records of an instance.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// The first label as it is on the wire.
+    pub(super) label: Box<[u8]>,
+    /// Its PTR record.
+    pub(super) pointer: Option<Held<()>>,
+    /// Its SRV record.
+    pub(super) target: Option<Held<Target>>,
+    /// Its TXT record.
+    pub(super) txt: Option<Held<Txt>>,
+    /// These last as long as the instance unless taken back: their TTLs tell nothing, since they are not asked for
+    /// when the instance is.
+    subtypes: Vec<Subtype>,
+    since: Instant,
+    settled: bool,
+    ask: Option<Ask>,
+}
+
+/// When to ask for the SRV and TXT records of an instance that mdns-sd cannot ask for.
+#[derive(Debug)]
+struct Ask {
+    at: Instant,
+    pause: Duration,
+    left: u32,
+}
+
+impl Announced {
+    /// An instance of which nothing but the name is known.
+    pub(super) fn new(label: Box<[u8]>, now: Instant) -> Self {
+        // The library writes a name label by label from a text in which it has not escaped these.
+        let unaskable = label.iter().any(|octet| matches!(octet, b'.' | b'\\'));
+        let ask = unaskable.then(|| Ask { at: now + FIRST_PAUSE, pause: FIRST_PAUSE, left: TRIES });
+        Self { label, pointer: None, target: None, txt: None, subtypes: Vec::new(), since: now, settled: false, ask }
+    }
+
+    /// Sets or takes back a subtype.
+    pub(super) fn subtype(&mut self, subtype: Subtype, has: bool) {
+        if !has {
+            self.subtypes.retain(|known| *known != subtype);
+        } else if !self.subtypes.contains(&subtype) && self.subtypes.len() < SUBTYPES_MAX {
+            self.subtypes.push(subtype);
+        }
+    }
+
+    /// Plans the next questions by the records that are held: at 80, 85 and 95 % of the shorter life (RFC 6762
+    /// §5.2).
+    pub(super) fn plan(&mut self) {
+        let Some(ask) = &mut self.ask else { return };
+        let (Some(target), Some(txt)) = (&self.target, &self.txt) else { return };
+        let (ends, heard) = target.span().min(txt.span());
+        let life = ends.saturating_duration_since(heard);
+        *ask = Ask { at: heard + life * 4 / 5, pause: life / 20, left: 3 };
+    }
+
+    /// Whether to ask now.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let Some(ask) = self.ask.as_mut().filter(|ask| ask.left > 0 && ask.at <= now) else { return false };
+        ask.at = now + ask.pause;
+        ask.pause *= 2;
+        ask.left -= 1;
+        self.pointer.is_some()
+    }
+
+    /// Lets end what has ended. Tells whether that is something that others see.
+    pub(super) fn sweep(&mut self, now: Instant) -> bool {
+        let settles = !self.settled && now >= self.since + SETTLED;
+        self.settled |= settles;
+        let ended = [end(&mut self.pointer, now), end(&mut self.target, now), end(&mut self.txt, now)];
+        settles || ended.contains(&true)
+    }
+
+    /// When [`Announced::sweep`] or [`Announced::is_due`] has something to do.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let pointer = self.pointer.as_ref().map(|held| held.ends);
+        let target = self.target.as_ref().map(|held| held.ends);
+        let txt = self.txt.as_ref().map(|held| held.ends);
+        let settles = (!self.settled).then(|| self.since + SETTLED);
+        let ask = self.ask.as_ref().filter(|ask| ask.left > 0).map(|ask| ask.at);
+        [pointer, target, txt, settles, ask].into_iter().flatten().min()
+    }
+
+    /// The registration, if the instance is there and is complete or has had the time.
+    pub(super) fn registration(
+        &self,
+        id: &InstanceId,
+        addresses: impl ExactSizeIterator<Item = IpAddr>,
+    ) -> Option<Registration> {
+        self.pointer.as_ref()?;
+        let target = &self.target.as_ref()?.value;
+        let complete = self.txt.is_some() && addresses.len() > 0;
+        if !complete && !self.settled {
+            return None;
+        }
+        let txt = self.txt.as_ref().map(|held| held.value.clone()).unwrap_or_default();
+        announcement::registration(id.clone(), target, addresses, txt, self.subtypes.clone())
+    }
+}
+
+fn end<T>(slot: &mut Option<Held<T>>, now: Instant) -> bool {
+    slot.take_if(|held| held.ends <= now).is_some()
+}
