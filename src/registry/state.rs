@@ -1,7 +1,6 @@
 //! What is published: everything listed and everything served, at one revision.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -28,13 +27,6 @@ pub struct State {
 /// remembers tells nothing of what it has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct History(pub u64);
-
-impl History {
-    /// A new one, unlike any other: the standard library's hash keys are the system's random numbers.
-    pub fn random() -> Self {
-        Self(RandomState::new().hash_one(std::time::SystemTime::now()))
-    }
-}
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -345,6 +345,7 @@ impl Writer {
         if let Err(error) = flatten(self.store.save(save).await) {
             error!(%error, "the last changes that nobody waited for were not saved");
         }
+        self.store.close().await;
     }
 }
 
@@ -364,7 +365,7 @@ async fn outcome(saving: &mut Option<Saving>) -> Result<(), SaveError> {
 }
 
 fn flatten(answer: Result<Result<(), SaveError>, oneshot::error::RecvError>) -> Result<(), SaveError> {
-    answer.unwrap_or_else(|_| Err(SaveError("the store has stopped".into())))
+    answer.unwrap_or(Err(SaveError::Stopped))
 }
 
 /// The identities whose rows a journal touches.

@@ -1,0 +1,163 @@
+//! Opening a database without harming one that is not to be opened.
+//!
+//! Nothing is written before all has been read and understood: the header, the integrity, every row. Migration,
+//! reading and the beginning of the new run are one transaction, which is rolled back where anything is wrong,
+//! and until then a close leaves the log alone. So a refused database stays as it is to the byte.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+
+use super::row::{self, COLUMNS, Saved};
+use super::schema::{self, APPLICATION_ID, Header};
+use crate::service::{Instance, Lease, Moment, Revision};
+use crate::store::{Contents, OpenError};
+
+/// How long to wait for the one before us, which may be closing.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Opens or makes the database at `path`; gives the number of the run that begins, and what is remembered.
+pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError> {
+    make(path).map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
+    let explain = |error| explain(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    connection.busy_timeout(LOCK_WAIT).map_err(explain)?;
+    // A log that a crash left stays as it is; an empty one that only our looking made is removed by the close.
+    let logged = log_of(path).exists();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged).map_err(explain)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(explain)?;
+
+    let header = Header::read(&connection).map_err(explain)?;
+    check(path, &connection, &header)?;
+    if header.blank {
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+    }
+    connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+    schema::migrate(&transaction, header.version).map_err(explain)?;
+    if header.blank {
+        initialize(&transaction).map_err(explain)?;
+    }
+    let (boot, contents) = load(path, &transaction)?;
+    transaction.commit().map_err(explain)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
+    Ok((connection, boot, contents))
+}
+
+/// Makes the directory and an empty file, for their owner alone: registrations may hold what others should not
+/// read.
+fn make(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        // The name is as durable as what will be in the file.
+        Ok(_) => File::open(directory)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where SQLite keeps the write-ahead log.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn check(path: &Path, connection: &Connection, header: &Header) -> Result<(), OpenError> {
+    if header.blank && header.application_id == 0 {
+        return Ok(());
+    }
+    if header.application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let (found, known) = (header.version, schema::version());
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| explain(path, &error))?;
+    if verdict != "ok" {
+        return Err(OpenError::Damaged { path: path.to_owned(), what: verdict });
+    }
+    Ok(())
+}
+
+fn initialize(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let Contents { history, revision, .. } = Contents::new();
+    let revision = i64::try_from(revision.0).unwrap_or(i64::MAX);
+    transaction.execute("INSERT INTO registry VALUES (1, ?1, ?2)", params![history.cast_signed(), revision])?;
+    transaction.execute("INSERT INTO boot VALUES (0, 0)", []).map(drop)
+}
+
+/// Reads everything and begins the next run.
+fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), OpenError> {
+    let explain = |error| explain(path, &error);
+    let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
+    let (history, revision): (i64, i64) = transaction
+        .query_row("SELECT history, revision FROM registry", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(explain)?;
+    let revision = u64::try_from(revision).map_err(|_| damaged(format!("revision is {revision}")))?;
+
+    let mut ends = HashMap::new();
+    let mut boots = transaction.prepare("SELECT boot, ended FROM boot").map_err(explain)?;
+    let pairs = boots.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).map_err(explain)?;
+    for pair in pairs {
+        let (boot, ended) = pair.map_err(explain)?;
+        let ended = u64::try_from(ended).map_err(|_| damaged(format!("run {boot} ended at {ended}")))?;
+        ends.insert(boot, Moment(ended));
+    }
+    let clock = ends.values().max().copied().unwrap_or_default();
+    let boot = ends.keys().max().map_or(0, |last| last + 1);
+
+    let mut instances = Vec::new();
+    let select = format!("SELECT {}, boot FROM instance", COLUMNS.join(", "));
+    let mut select = transaction.prepare(&select).map_err(explain)?;
+    let mut rows = select.query([]).map_err(explain)?;
+    while let Some(row) = rows.next().map_err(explain)? {
+        let saved = row::read(row).map_err(|bad| damaged(format!("instance {}: {}", instances.len() + 1, bad.0)))?;
+        let end = ends.get(&saved.boot).ok_or_else(|| damaged(format!("run {} is missing", saved.boot)))?;
+        instances.push(restored(saved, *end));
+    }
+    begin(transaction, boot, clock).map_err(explain)?;
+    Ok((boot, Contents { instances, clock, revision: Revision(revision), history: history.cast_unsigned() }))
+}
+
+/// One lease of running time from the end of the run in which it was last heard of.
+fn restored(saved: Saved, end_of_run: Moment) -> Instance {
+    let Saved { instance, renewed_at, .. } = saved;
+    let expires_at = match (instance.facts.lapsed, instance.registration.lease) {
+        (Some(lapsed), _) => lapsed,
+        (None, Lease::For(lease)) => end_of_run.after(lease),
+        (None, Lease::UntilDeregistered) => Moment(u64::MAX),
+    };
+    instance.restored(renewed_at, expires_at)
+}
+
+fn begin(transaction: &Transaction<'_>, boot: i64, clock: Moment) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM boot WHERE boot NOT IN (SELECT boot FROM instance)", [])?;
+    let clock = i64::try_from(clock.0).unwrap_or(i64::MAX);
+    transaction.execute("INSERT INTO boot VALUES (?1, ?2)", params![boot, clock]).map(drop)
+}
+
+fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    let what = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path),
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            OpenError::Inaccessible { path, source: io::Error::other(what) }
+        }
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, what },
+        _ => OpenError::Failed { path, what },
+    }
+}
