@@ -81,7 +81,7 @@ impl Registration {
             return match (addressed, self.transport) {
                 (None, _) => Err(Invalid::new("service", Fault::Missing)),
                 (Some(addressed), Some(transport)) if transport != addressed.transport() => {
-                    Err(Invalid::new("transport", Fault::Elsewhere(addressed.to_string())))
+                    Err(Invalid::new("transport", Fault::PathDiffers(addressed.to_string())))
                 }
                 (Some(addressed), _) => Ok(addressed.clone()),
             };
@@ -94,7 +94,7 @@ impl Registration {
         let service_type = ServiceType::new(text, transport).map_err(|e| Invalid::new("service", e))?;
         match addressed {
             Some(addressed) if *addressed != service_type => {
-                Err(Invalid::new("service", Fault::Elsewhere(addressed.to_string())))
+                Err(Invalid::new("service", Fault::PathDiffers(addressed.to_string())))
             }
             _ => Ok(service_type),
         }
@@ -108,7 +108,7 @@ impl Registration {
         let instance = InstanceName::new(text).map_err(|e| Invalid::new("instance", e))?;
         match addressed {
             Some(addressed) if *addressed != instance => {
-                Err(Invalid::new("instance", Fault::Elsewhere(addressed.as_str().to_owned())))
+                Err(Invalid::new("instance", Fault::PathDiffers(addressed.as_str().to_owned())))
             }
             _ => Ok(instance),
         }
@@ -295,7 +295,7 @@ pub(super) mod tests {
             (r#"{"port": 1, "instance": "a2"}"#, "instance"),
         ] {
             let error = accept_at(body, Some(&path)).unwrap_err();
-            assert_eq!((error.field.as_str(), error.kind()), (field, Kind::Elsewhere), "{body}");
+            assert_eq!((error.field.as_str(), error.kind()), (field, Kind::PathDiffers), "{body}");
         }
     }
 

@@ -118,7 +118,7 @@ pub enum Fault {
     },
     /// The body names another instance than the path.
     #[error("differs from the path, which says {0:?}; leave it out or make them equal")]
-    Elsewhere(String),
+    PathDiffers(String),
 }
 
 impl Invalid {
@@ -171,7 +171,7 @@ impl Invalid {
             Fault::Version(_) => Kind::InvalidVersion,
             Fault::Control(_) | Fault::TooLong { .. } => Kind::InvalidText,
             Fault::TooMany { .. } => Kind::TooMany,
-            Fault::Elsewhere(_) => Kind::Elsewhere,
+            Fault::PathDiffers(_) => Kind::PathDiffers,
         }
     }
 }

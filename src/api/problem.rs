@@ -136,7 +136,7 @@ kinds! {
     InvalidVersion     422 "invalid-version"      "The version is not an exact semantic version"
     InvalidText        422 "invalid-text"         "A text is too long or has control characters"
     TooMany            422 "too-many"             "A list has too many items"
-    Elsewhere          422 "elsewhere"            "The body and the path name different instances"
+    PathDiffers        422 "path-differs"         "The body and the path name different instances"
     // The registry's state.
     NotRegistered      404 "not-registered"       "There is no such instance"
     AlreadyRegistered  409 "already-registered"   "The name is taken"

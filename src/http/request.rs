@@ -119,7 +119,8 @@ async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<
     if announced > limit && headers.contains_key(EXPECT) {
         return Err(too_large());
     }
-    let mut octets = Vec::with_capacity(announced.min(limit));
+    // Grows with what comes, not with what was announced.
+    let mut octets = Vec::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame

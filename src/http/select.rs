@@ -1,10 +1,8 @@
 //! Which instances a filter means.
 
-use std::sync::Arc;
-
 use crate::api::{Cursor, Filter, Problem, invalid_parameter};
 use crate::registry::{Slot, State};
-use crate::service::{Glob, Instance, InstanceId, ServiceType, Source, Status, Tag, Transport};
+use crate::service::{Glob, Instance, InstanceId, ServiceType, ServiceTypeError, Source, Status, Tag, Transport};
 
 /// A filter, compiled.
 pub(super) struct Selection {
@@ -30,7 +28,7 @@ impl Selection {
     pub(super) fn new(filter: &Filter) -> Result<Self, Problem> {
         let types = match filter.service.as_deref() {
             None => Types::All,
-            Some(text) => Types::read(text).map_err(|why| invalid_parameter("service", &why))?,
+            Some(text) => Types::read(text).map_err(|error| invalid_parameter("service", &error.to_string()))?,
         };
         let tag = |text: &String| Tag::new(text).map_err(|error| invalid_parameter("tag", &error.to_string()));
         Ok(Self {
@@ -43,37 +41,29 @@ impl Selection {
         })
     }
 
-    /// Every identity from `cursor` on (exclusive) that could match by its type, in order.
+    /// Every identity from `cursor` on (exclusive) that could match, in order. Who looks at them counts, so a glob
+    /// over the types is left to [`Selection::matches`].
     pub(super) fn candidates<'a>(
         &'a self,
-        state: &'a Arc<State>,
+        state: &'a State,
         cursor: Option<&'a Cursor>,
     ) -> Box<dyn Iterator<Item = (&'a InstanceId, &'a Slot)> + 'a> {
         let after = cursor.map(|cursor| &cursor.0);
-        match &self.types {
-            Types::All => Box::new(state.after(after)),
-            Types::Matching { service, transport } => Box::new(state.after(after).filter(|(id, _)| {
-                let found = id.service_type();
-                service.matches(found.service()) && transport.matches(found.transport().label())
-            })),
-            Types::These(types) => Box::new(types.iter().flat_map(move |wanted| {
-                let reached = after.filter(|after| after.service_type() >= wanted);
-                let rest: Box<dyn Iterator<Item = _>> = match reached {
-                    None => Box::new(state.of_type(wanted)),
-                    Some(after) => {
-                        Box::new(state.after(Some(after)).take_while(move |(id, _)| id.service_type() == wanted))
-                    }
-                };
-                rest
-            })),
-        }
+        let Types::These(types) = &self.types else { return Box::new(state.after(after)) };
+        Box::new(types.iter().flat_map(move |wanted| {
+            let rest: Box<dyn Iterator<Item = _>> = match after.filter(|after| after.service_type() >= wanted) {
+                None => Box::new(state.of_type(wanted)),
+                reached => Box::new(state.after(reached).take_while(move |(id, _)| id.service_type() == wanted)),
+            };
+            rest
+        }))
     }
 
-    /// Whether all but the type holds of `instance`.
+    /// Whether a candidate is meant.
     pub(super) fn matches(&self, instance: &Instance) -> bool {
-        let any = |empty: bool, found: bool| empty || found;
-        any(self.status.is_empty(), self.status.contains(&instance.status()))
-            && any(self.source.is_empty(), self.source.contains(&instance.origin.source))
+        self.types.match_glob(instance.id().service_type())
+            && (self.status.is_empty() || self.status.contains(&instance.status()))
+            && (self.source.is_empty() || self.source.contains(&instance.origin.source))
             && self.instance.as_ref().is_none_or(|glob| glob.matches(instance.id().instance().as_str()))
             && self.tags.iter().all(|tag| instance.registration.tags.contains(tag))
             && (self.txt.is_empty() || self.has_attributes(instance))
@@ -89,20 +79,27 @@ impl Selection {
 }
 
 impl Types {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str) -> Result<Self, ServiceTypeError> {
         if Glob::is_pattern(text) {
             let text = text.strip_suffix('.').unwrap_or(text);
             let (service, transport) = text.split_once('.').unwrap_or((text, "*"));
             let service = service.strip_prefix('_').unwrap_or(service);
             return Ok(Self::Matching { service: Glob::new(service), transport: Glob::new(transport) });
         }
-        let read = |transport| ServiceType::new(text, transport).map_err(|error| error.to_string());
-        let named = read(None)?;
-        // `auth` alone is any transport; they are in the order of the list.
+        let named = ServiceType::new(text, None)?;
         if text.contains('.') {
-            Ok(Self::These(vec![named]))
-        } else {
-            Ok(Self::These(vec![named, read(Some(Transport::Udp))?]))
+            return Ok(Self::These(vec![named]));
+        }
+        // `auth` alone is any transport; the two are in the order of the list.
+        Ok(Self::These(vec![named, ServiceType::new(text, Some(Transport::Udp))?]))
+    }
+
+    fn match_glob(&self, service_type: &ServiceType) -> bool {
+        match self {
+            Self::All | Self::These(_) => true,
+            Self::Matching { service, transport } => {
+                service.matches(service_type.service()) && transport.matches(service_type.transport().label())
+            }
         }
     }
 }
