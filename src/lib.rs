@@ -35,3 +35,9 @@ pub mod registry;
 pub mod dns;
 pub mod http;
 pub mod mdns;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;

@@ -1,2 +1,7 @@
-//! The program: parse arguments, run, print the error chain.
-fn main() {}
+//! The program: everything is in the library, so that it can be embedded and tested.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portolan::cli::main()
+}

@@ -1,0 +1,92 @@
+//! Why a command failed, as a sentence for people and a status for scripts.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+use crate::client;
+use crate::config::ConfigError;
+use crate::server::{Fault, StartError};
+
+use super::output;
+
+/// For `--help`.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; something was found
+  1  nothing was found, or there was nothing to deregister
+  2  wrong usage or configuration
+  3  the registry or the name server refused
+  4  the registry or the name server cannot be reached
+  5  serve could not start: an address is taken, the store cannot be opened
+  6  serve ended by a fault
+A second SIGINT or SIGTERM ends serve at once, with 128 and the signal's number.";
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// Nothing matched.
+    #[error("{0}")]
+    Nothing(String),
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The other side said no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The other side said nothing.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server did not start.
+    #[error("cannot start: {0}")]
+    Start(Box<dyn Error + Send + Sync>),
+    /// The server ended by itself.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// A second signal, by its number.
+    #[error("ended at once by a second signal")]
+    Signal(u8),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Nothing(_) => 1,
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Start(_) => 5,
+            Self::Fault(_) => 6,
+            Self::Signal(number) => 128 + number,
+        }
+    }
+
+    /// Says what happened on standard error, and gives the status to exit with.
+    pub(super) fn report(&self) -> ExitCode {
+        output::complain(&self.to_string());
+        ExitCode::from(self.code())
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(error) => Self::Config(error),
+            error => Self::Start(error.into()),
+        }
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::Url { .. } => Self::Usage(error.to_string()),
+            client::Error::Refused(_) => Self::Refused(error.to_string()),
+            client::Error::Unreachable { .. } | client::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
+        }
+    }
+}

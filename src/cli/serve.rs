@@ -1,0 +1,188 @@
+//! `portolan serve`: read the settings, run the server, obey signals.
+
+use std::env;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, Setting, Sources};
+use crate::server::Server;
+use crate::service::DomainName;
+
+use super::failure::Failure;
+use super::output;
+
+/// Run the registry.
+///
+/// Every setting comes from a flag, else from the environment (PORTOLAN_, the table, the key: PORTOLAN_ZONE_TTL;
+/// lists by comma), else from the file, else from its default.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// A TOML file of settings; config/default.toml explains them all.
+    #[arg(long, value_name = "FILE", env = "PORTOLAN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database is.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Where HTTP listens; may repeat, and port 0 takes a free one [default: 127.0.0.1:8420].
+    #[arg(long, value_name = "ADDR")]
+    http: Vec<String>,
+    /// Where DNS listens, over UDP and TCP; may repeat [default: 127.0.0.1:5300].
+    #[arg(long, value_name = "ADDR")]
+    dns: Vec<String>,
+    /// A zone that serves the instances; may repeat [default: registry.local].
+    #[arg(long, value_name = "NAME")]
+    zone: Vec<String>,
+    /// Where registrations are kept: memory: or sqlite:PATH.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// Do not take in what announces itself by multicast DNS.
+    #[arg(long)]
+    no_mdns: bool,
+    /// What is logged: error, warn, info, debug, or by room such as warn,portolan::dns=debug.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// Print the ready line and the log as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let flags = self.flags();
+        let sources = Sources { file: self.config, environment: env::vars_os().collect(), flags };
+        let (config, strangers) = sources.load()?;
+        start_log(&config, self.json);
+        for name in strangers {
+            warn!("the environment has {name}, which is no setting");
+        }
+        // Before anything is bound, so that no signal finds its default action.
+        let signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
+        let server = Server::bind(&config)?;
+        warn_of_local(&config);
+        announce(&config, &server, self.json);
+        let stop = CancellationToken::new();
+        tokio::select! {
+            done = server.run(stop.clone()) => Ok(done?),
+            number = signals.obey(&stop) => Err(Failure::Signal(number)),
+        }
+    }
+
+    fn flags(&self) -> Vec<Setting> {
+        let lists = [
+            ("--http", ["http", "listen"], &self.http),
+            ("--dns", ["dns", "listen"], &self.dns),
+            ("--zone", ["zone", "domains"], &self.zone),
+        ];
+        let texts: [(&str, &[&str], _); 3] = [
+            ("--data-dir", &["data_dir"], &self.data_dir),
+            ("--store", &["store", "url"], &self.store),
+            ("--log", &["log"], &self.log),
+        ];
+        let lists = lists.into_iter().filter(|(.., values)| !values.is_empty());
+        let mut flags: Vec<_> = lists.map(|(flag, path, values)| Setting::flag(flag, &path, values.clone())).collect();
+        flags.extend(
+            texts.into_iter().filter_map(|(flag, path, text)| Some(Setting::flag(flag, path, text.as_deref()?))),
+        );
+        if self.no_mdns {
+            flags.push(Setting::flag("--no-mdns", &["mdns", "ingest"], false));
+        }
+        flags
+    }
+}
+
+/// Logs to standard error: standard output is for what was asked for.
+fn start_log(config: &Config, json: bool) {
+    let log = tracing_subscriber::fmt().with_env_filter(config.log_filter()).with_writer(io::stderr);
+    if json { log.json().init() } else { log.init() }
+}
+
+/// Stub resolvers send names in `.local` to multicast (RFC 6762 §22.1), and who does not know that searches long.
+fn warn_of_local(config: &Config) {
+    let is_local = |zone: &&DomainName| zone.labels().last().is_some_and(|l| l.eq_ignore_ascii_case(b"local"));
+    if let Some(zone) = config.zone.domains.iter().find(is_local) {
+        warn!(
+            "many stub resolvers send names in .local to multicast and never ask for {zone}: if programs do not find \
+             what dig finds, add a zone such as registry.internal to zone.domains (--zone)"
+        );
+    }
+}
+
+/// The ready line for programs.
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    ready: bool,
+    version: &'static str,
+    pid: u32,
+    http: &'a [SocketAddr],
+    dns: &'a [SocketAddr],
+    zones: &'a [DomainName],
+    store: &'a str,
+}
+
+/// Says on standard output where it listens and what to try first, and tells systemd.
+fn announce(config: &Config, server: &Server, json: bool) {
+    let (http, dns, zones) = (server.http_addresses(), server.dns_addresses(), &config.zone.domains);
+    if json {
+        output::json(&Ready {
+            ready: true,
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            http,
+            dns,
+            zones,
+            store: &config.store.url,
+        });
+    } else {
+        let http_urls: Vec<_> = http.iter().map(|address| format!("http://{address}")).collect();
+        let dns_texts: Vec<_> = dns.iter().map(ToString::to_string).collect();
+        let zone_texts: Vec<_> = zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
+        output::line(&format!(
+            "ready  {}, DNS at {} (UDP and TCP) for {}",
+            http_urls.join(", "),
+            dns_texts.join(", "),
+            zone_texts.join(", "),
+        ));
+        if let (Some(url), Some(dns), Some(zone)) = (http_urls.first(), dns.first(), zone_texts.first()) {
+            let body = r#"{"service":"auth","instance":"a1","port":8080}"#;
+            output::line(&format!("try    curl -X POST {url}/v1/heartbeat -d '{body}'"));
+            output::line(&format!("then   dig @{} -p {} SRV _auth._tcp.{zone}", dns.ip(), dns.port()));
+        }
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// SIGTERM and SIGINT: the first one asks, the second one does not.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Cancels `stop` at the first signal; gives the number of the second.
+    async fn obey(mut self, stop: &CancellationToken) -> u8 {
+        let (name, _) = self.next().await;
+        info!("{name}: stopping; a second signal ends me at once");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        stop.cancel();
+        self.next().await.1
+    }
+
+    async fn next(&mut self) -> (&'static str, u8) {
+        tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", 15),
+            _ = self.interrupt.recv() => ("SIGINT", 2),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Every setting, and where it comes from: flag, else environment, else file, else default.
+//!
+//! Each room defines its own table and the default of every key; here they are collected. Every key has a
+//! variable by one rule: `PORTOLAN_`, the table, the key, in capitals (`PORTOLAN_ZONE_TTL`), lists by comma. The
+//! variables are derived from the tables themselves, so a new key has one without a line here.
+//!
+//! Road not taken: a layering library. It would merge all sources before reading any, and an error could no longer
+//! say in which line of the file, or in which variable, the mistake is.
+
+mod limits;
+mod sources;
+
+use std::env;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+use crate::dns;
+use crate::http;
+use crate::mdns;
+use crate::registry;
+use crate::store;
+use crate::zone;
+
+pub use sources::{Setting, Sources};
+
+/// The libraries speak when something is wrong: hickory alone would log two lines per answer.
+const LIBRARIES: &str = "hickory_server=warn,hickory_proto=warn,mdns_sd=warn,hyper=warn";
+
+/// Every setting of `portolan serve`; `config/default.toml` explains each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the database is: a relative path in `store.url` begins here.
+    pub data_dir: PathBuf,
+    /// What is logged, as `tracing-subscriber` filters: `info`, or `warn,portolan::dns=debug`.
+    pub log: String,
+    /// `[zone]`
+    pub zone: zone::Config,
+    /// `[lease]`
+    pub lease: registry::Config,
+    /// `[store]`
+    pub store: store::Config,
+    /// `[dns]`
+    pub dns: dns::Config,
+    /// `[http]`
+    pub http: http::Config,
+    /// `[mdns]`
+    pub mdns: mdns::Config,
+}
+
+/// Why settings are not taken. Each text says where the mistake is and what would be right.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no TOML, or has an unknown key or a value of the wrong kind.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// As given.
+        path: PathBuf,
+        /// With line, column and the line itself.
+        error: toml::de::Error,
+    },
+    /// A flag or a variable has a value that its key does not take.
+    #[error("{origin}: {reason}")]
+    Value {
+        /// `--dns`, `PORTOLAN_DNS_LISTEN`
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The value is of the right kind and makes no sense.
+    #[error("{key} {reason}")]
+    Limit {
+        /// `zone.ttl`
+        key: &'static str,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: default_data_dir(),
+            log: "info".to_owned(),
+            zone: zone::Config::default(),
+            lease: registry::Config::default(),
+            store: store::Config::default(),
+            dns: dns::Config::default(),
+            http: http::Config::default(),
+            mdns: mdns::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether all values make sense, each by itself and beside the others. [`Sources::load`] has asked; a program
+    /// that builds a `Config` itself is asked again when the server binds.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        limits::check(self)
+    }
+
+    /// `log` over what is said of the libraries.
+    pub fn log_filter(&self) -> EnvFilter {
+        EnvFilter::builder().parse_lossy(format!("{LIBRARIES},{}", self.log))
+    }
+}
+
+/// `/var/lib/portolan` for root (Filesystem Hierarchy Standard §5.8), else the XDG base directory.
+fn default_data_dir() -> PathBuf {
+    let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // The owner of a process's own directory is its effective user; elsewhere than on Linux nobody is root here.
+    if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+        return "/var/lib/portolan".into();
+    }
+    let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
+    data.unwrap_or_default().join("portolan")
+}

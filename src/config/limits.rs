@@ -1,0 +1,110 @@
+//! What values must be, beyond their kind. Each refusal names the key, the limit and the remedy.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, ConfigError};
+
+/// A TTL is 31 bits (RFC 2181 §8), but one of more than a week defeats a registry.
+const LONGEST_TTL: Duration = Duration::from_hours(7 * 24);
+
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    check_domains(config)?;
+    check_ttl("zone.ttl", config.zone.ttl)?;
+    check_ttl("zone.negative_ttl", config.zone.negative_ttl)?;
+    check_leases(config)?;
+    check_log(config)
+}
+
+fn refuse(key: &'static str, reason: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Limit { key, reason: reason.into() })
+}
+
+fn check_domains(config: &Config) -> Result<(), ConfigError> {
+    const KEY: &str = "zone.domains";
+    let domains = &config.zone.domains;
+    if domains.is_empty() {
+        return refuse(KEY, "is empty; name at least one zone, such as registry.local");
+    }
+    for (index, domain) in domains.iter().enumerate() {
+        if domain.labels().next().is_none() {
+            return refuse(KEY, "has the root; name a zone below it, such as registry.local");
+        }
+        for other in &domains[index + 1..] {
+            if domain.labels_below(other).is_some() || other.labels_below(domain).is_some() {
+                return refuse(KEY, format!("has {domain} and {other}, one within the other; keep one of them"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_ttl(key: &'static str, ttl: Duration) -> Result<(), ConfigError> {
+    let text = humantime::format_duration(ttl);
+    if ttl.subsec_nanos() != 0 {
+        return refuse(key, format!("is {text}; DNS counts whole seconds (RFC 1035 §3.2.1)"));
+    }
+    if ttl > LONGEST_TTL {
+        return refuse(key, format!("is {text}; at most {} is allowed", humantime::format_duration(LONGEST_TTL)));
+    }
+    Ok(())
+}
+
+fn check_leases(config: &Config) -> Result<(), ConfigError> {
+    let lease = &config.lease;
+    let text = humantime::format_duration;
+    if lease.shortest.is_zero() {
+        return refuse("lease.shortest", "is 0; a lease of 0 has no end, so give at least 1ms");
+    }
+    if lease.longest < lease.shortest {
+        let (longest, shortest) = (text(lease.longest), text(lease.shortest));
+        return refuse("lease.longest", format!("is {longest}, below lease.shortest, which is {shortest}"));
+    }
+    if lease.default < lease.shortest || lease.default > lease.longest {
+        let (default, shortest, longest) = (text(lease.default), text(lease.shortest), text(lease.longest));
+        let reason = format!("is {default}; lease.shortest and lease.longest allow {shortest} to {longest}");
+        return refuse("lease.default", reason);
+    }
+    Ok(())
+}
+
+fn check_log(config: &Config) -> Result<(), ConfigError> {
+    match EnvFilter::builder().parse(&config.log) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse("log", format!("is {:?}: {error}; write info, or warn,portolan::dns=debug", config.log)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_make_sense() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_ttl_is_whole_seconds_and_not_for_ever() {
+        let check = |ttl| check_ttl("zone.ttl", ttl).map_err(|error| error.to_string());
+        assert_eq!(check(Duration::ZERO), Ok(()));
+        assert!(check(Duration::from_millis(1500)).unwrap_err().starts_with("zone.ttl is 1s 500ms; DNS counts"));
+        assert!(check(Duration::from_hours(200)).unwrap_err().contains("at most 7days"));
+    }
+
+    #[test]
+    fn zones_are_named_and_apart() {
+        let check = |domains: &[&str]| {
+            let mut config = Config::default();
+            config.zone.domains = domains.iter().map(|text| text.parse().unwrap()).collect();
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["registry.local", "registry.internal"]), Ok(()));
+        assert!(check(&[]).unwrap_err().contains("is empty"));
+        assert!(check(&["."]).unwrap_err().contains("the root"));
+        for pair in [["a.test", "A.test"], ["a.test", "b.a.test"], ["b.a.test", "a.test"]] {
+            assert!(check(&pair).unwrap_err().contains("one within the other"), "{pair:?}");
+        }
+    }
+}

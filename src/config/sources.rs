@@ -1,0 +1,221 @@
+//! Flag over environment over file over default.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use toml::{Table, Value};
+
+use super::{Config, ConfigError};
+
+/// What all variables begin with.
+const PREFIX: &str = "PORTOLAN_";
+
+/// Variables of the command line, which are no settings of the server.
+const OTHERS: [&str; 2] = ["PORTOLAN_CONFIG", "PORTOLAN_URL"];
+
+/// Where settings may come from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// A TOML file.
+    pub file: Option<PathBuf>,
+    /// Variables; those that do not begin with `PORTOLAN_` are not looked at.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What the command line says; the last word.
+    pub flags: Vec<Setting>,
+}
+
+/// One value from outside the file.
+#[derive(Debug)]
+pub struct Setting {
+    /// What an error calls it: `--dns`, `PORTOLAN_DNS_LISTEN`.
+    pub origin: String,
+    /// The table, if any, and the key.
+    pub path: Vec<String>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Setting {
+    /// The setting that a flag makes.
+    pub fn flag(flag: &str, path: &[&str], value: impl Into<Value>) -> Self {
+        let path = path.iter().map(|&key| key.to_owned()).collect();
+        Self { origin: flag.to_owned(), path, value: value.into() }
+    }
+}
+
+impl Sources {
+    /// Reads all sources. Beside the settings: the variables that look like ours and mean nothing.
+    ///
+    /// Those are not refused, since they may be nobody's mistake: Kubernetes sets `PORTOLAN_PORT` in every pod beside
+    /// a service of that name.
+    pub fn load(self) -> Result<(Config, Vec<String>), ConfigError> {
+        let mut config = match self.file {
+            None => Config::default(),
+            Some(path) => match fs::read_to_string(&path) {
+                Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::File { path, error })?,
+                Err(error) => return Err(ConfigError::Unreadable { path, error }),
+            },
+        };
+        let known = table_of(&Config::default());
+        let (variables, strangers) = from_environment(self.environment, &known)?;
+        for setting in variables.into_iter().chain(self.flags) {
+            let mut table = table_of(&config);
+            put(&mut table, &setting.path, setting.value);
+            config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value {
+                origin: setting.origin,
+                reason: error.message().to_owned(),
+            })?;
+        }
+        config.check()?;
+        Ok((config, strangers))
+    }
+}
+
+fn table_of(config: &Config) -> Table {
+    Table::try_from(config).expect("settings are plain tables, texts, lists, numbers")
+}
+
+fn put(table: &mut Table, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [key] => drop(table.insert(key.clone(), value)),
+        [key, rest @ ..] => {
+            let inner = table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn from_environment(
+    environment: Vec<(OsString, OsString)>,
+    known: &Table,
+) -> Result<(Vec<Setting>, Vec<String>), ConfigError> {
+    let mut settings = Vec::new();
+    let mut strangers = Vec::new();
+    for (name, text) in environment {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !OTHERS.contains(name)) else {
+            continue;
+        };
+        let refuse = |reason| ConfigError::Value { origin: name.to_owned(), reason };
+        match find(known, &name[PREFIX.len()..]) {
+            None => strangers.push(name.to_owned()),
+            Some((path, default)) => {
+                let text = text.to_str().ok_or_else(|| refuse("is no UTF-8".to_owned()))?;
+                let value = read(text, default).map_err(refuse)?;
+                settings.push(Setting { origin: name.to_owned(), path, value });
+            }
+        }
+    }
+    Ok((settings, strangers))
+}
+
+/// The key whose variable ends in `suffix`, and its default.
+fn find<'a>(table: &'a Table, suffix: &str) -> Option<(Vec<String>, &'a Value)> {
+    table.iter().find_map(|(key, value)| {
+        let rest = suffix.strip_prefix(key.to_ascii_uppercase().as_str())?;
+        match value {
+            Value::Table(inner) => {
+                let (mut path, value) = find(inner, rest.strip_prefix('_')?)?;
+                path.insert(0, key.clone());
+                Some((path, value))
+            }
+            _ => rest.is_empty().then(|| (vec![key.clone()], value)),
+        }
+    })
+}
+
+/// Reads `text` as the kind of value that the default is.
+fn read(text: &str, default: &Value) -> Result<Value, String> {
+    Ok(match default {
+        Value::Boolean(_) => {
+            Value::Boolean(text.parse().map_err(|_| format!("is {text:?}; write true or false"))?)
+        }
+        Value::Integer(_) => {
+            Value::Integer(text.parse().map_err(|_| format!("is {text:?}; write a whole number"))?)
+        }
+        Value::Float(_) => Value::Float(text.parse().map_err(|_| format!("is {text:?}; write a number"))?),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        _ => Value::String(text.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Setting>) -> Result<(Config, Vec<String>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portolan.toml");
+        fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|&(name, text)| (name.into(), text.into())).collect();
+        let sources = Sources { file: Some(path), environment, flags };
+        sources.load().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let ttl = |file, environment: &[_], flags| load(file, environment, flags).unwrap().0.zone.ttl;
+        let file = "[zone]\nttl = \"20s\"";
+        let variable = [("PORTOLAN_ZONE_TTL", "30s")];
+        let flag = || vec![Setting::flag("--ttl", &["zone", "ttl"], "40s")];
+        assert_eq!(ttl("", &[], vec![]), Config::default().zone.ttl);
+        assert_eq!(ttl(file, &[], vec![]), Duration::from_secs(20));
+        assert_eq!(ttl(file, &variable, vec![]), Duration::from_secs(30));
+        assert_eq!(ttl(file, &variable, flag()), Duration::from_secs(40));
+    }
+
+    #[test]
+    fn every_key_has_a_variable_that_sets_it() {
+        fn walk(table: &Table, path: &[String], found: &mut Vec<(Vec<String>, Value)>) {
+            for (key, value) in table {
+                let path = [path, &[key.clone()]].concat();
+                match value {
+                    Value::Table(inner) => walk(inner, &path, found),
+                    _ => found.push((path, value.clone())),
+                }
+            }
+        }
+        let known = table_of(&Config::default());
+        let mut keys = Vec::new();
+        walk(&known, &[], &mut keys);
+        assert!(keys.len() > 10, "{keys:?}");
+        for (path, value) in keys {
+            let suffix = path.join("_").to_ascii_uppercase();
+            assert_eq!(find(&known, &suffix), Some((path, &value)), "PORTOLAN_{suffix}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_and_line() {
+        let error = load("[zone]\nttl = \"5s\"\ntll = \"5s\"", &[], vec![]).unwrap_err();
+        assert!(error.contains("line 3") && error.contains("`tll`") && error.contains("portolan.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_variable_is_refused_by_its_name() {
+        let error = load("", &[("PORTOLAN_ZONE_TTL", "soon")], vec![]).unwrap_err();
+        assert!(error.starts_with("PORTOLAN_ZONE_TTL: "), "{error}");
+        let error = load("", &[("PORTOLAN_MDNS_INGEST", "perhaps")], vec![]).unwrap_err();
+        assert_eq!(error, "PORTOLAN_MDNS_INGEST: is \"perhaps\"; write true or false");
+    }
+
+    #[test]
+    fn a_variable_holds_a_list_by_comma() {
+        let environment = [("PORTOLAN_ZONE_DOMAINS", "registry.local, registry.internal")];
+        assert_eq!(load("", &environment, vec![]).unwrap().0.zone.domains.len(), 2);
+    }
+
+    #[test]
+    fn a_variable_that_means_nothing_is_told() {
+        let environment = [("PORTOLAN_ZONE_TLL", "5s"), ("PORTOLAN_URL", "http://x"), ("PATH", "/bin")];
+        assert_eq!(load("", &environment, vec![]).unwrap().1, ["PORTOLAN_ZONE_TLL"]);
+    }
+}

@@ -1,0 +1,9 @@
+//! What users do with portolan, a file per story: the real program, real sockets, real peers.
+#![allow(missing_docs, unreachable_pub, reason = "a test binary has no public face")]
+
+#[allow(dead_code, unused_imports, reason = "what one story does not need the next one does")]
+mod support;
+
+mod stories {
+    mod shutdown;
+}

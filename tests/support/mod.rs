@@ -1,0 +1,9 @@
+//! What the stories share: the program under test, HTTP without a client library, and tools from the system.
+
+mod http;
+mod portolan;
+mod tools;
+
+pub use http::{Response, request};
+pub use portolan::{Launch, Portolan, cli};
+pub use tools::{dig, run, tool, wait_until};
