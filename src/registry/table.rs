@@ -14,6 +14,8 @@
 
 mod hosts;
 mod journal;
+#[cfg(test)]
+mod model;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The registry as its edges see it, on a memory store.
 
+mod saving;
+
 use std::sync::Arc;
 use std::time::Duration;
 

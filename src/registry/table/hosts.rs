@@ -125,16 +125,13 @@ impl Hosts {
 
     /// Moves the holder of `label`, which is a lower claim, to a free one.
     fn evict(&mut self, label: &Arc<HostLabel>) -> Vec<(InstanceId, Origin, Host)> {
-        let Some(holder) = self.holders.remove(label) else { return Vec::new() };
-        let from: (Arc<HostLabel>, Option<InstanceId>) = (Arc::clone(label), None);
-        let ids: Vec<_> = self
-            .members
-            .range((Bound::Excluded(from), Bound::Unbounded))
-            .take_while(|m| m.0 == *label)
-            .cloned()
-            .collect();
-        // The label itself is about to be taken by the one who evicts.
+        let Some(holder) = self.holders.get(label).cloned() else { return Vec::new() };
+        // Before the label is given up: it may be the first that fits, and somebody is about to take it.
         let free = self.free_label(&holder.claimant.requested);
+        self.holders.remove(label);
+        let from: (Arc<HostLabel>, Option<InstanceId>) = (Arc::clone(label), None);
+        let members = self.members.range((Bound::Excluded(from), Bound::Unbounded));
+        let ids: Vec<_> = members.take_while(|member| member.0 == *label).cloned().collect();
         let origin = holder.claimant.origin.clone();
         self.lower.insert(holder.claimant.key(), Arc::clone(&free));
         self.holders.insert(Arc::clone(&free), holder);

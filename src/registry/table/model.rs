@@ -1,0 +1,300 @@
+//! The table against a naive model: plain vectors that are searched from end to end, no index, no sharing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::service::{HostLabel, Lease, Source, Status, UnixMillis, registration};
+
+const REAP: Duration = Duration::from_secs(20);
+const MAX: usize = 9;
+
+/// One instance in one layer, as the model has it.
+#[derive(Debug, Clone)]
+struct Entry {
+    registration: Registration,
+    origin: Origin,
+    owner: Option<Arc<str>>,
+    facts: Facts,
+    /// In lower case, since case is ignored where labels are compared.
+    host: String,
+    expires: Option<u64>,
+    registered: u64,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    entries: Vec<Entry>,
+}
+
+/// What is compared of an instance.
+type Seen = (Origin, Status, String, Option<u64>, Option<u64>, u64);
+
+impl Model {
+    fn find(&mut self, id: &InstanceId, origin: &Origin) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|e| e.registration.id == *id && e.origin == *origin)
+    }
+
+    fn apply(&mut self, operation: &Operation, now: u64) -> Result<bool, &'static str> {
+        match operation {
+            Operation::Register { registration, origin, owner, condition } => {
+                self.register(registration, origin, owner.as_ref(), *condition, now)
+            }
+            Operation::Renew(id) => {
+                let entry = self.find(id, &Origin::api()).ok_or("unknown")?;
+                entry.facts.lapsed = None;
+                entry.expires = entry.registration.lease.duration().map(|lease| Moment(now).after(lease).0);
+                Ok(false)
+            }
+            Operation::Deregister { id, origin, .. } => {
+                self.find(id, origin).ok_or("unknown")?;
+                self.entries.retain(|e| e.registration.id != *id || e.origin != *origin);
+                Ok(false)
+            }
+            Operation::SetStatus { id, status, .. } => {
+                let facts = &mut self.find(id, &Origin::api()).ok_or("unknown")?.facts;
+                match status {
+                    StatusWish::Starting => facts.reported = Reported::Starting,
+                    StatusWish::OutOfService => facts.drained = true,
+                    StatusWish::Down(why) => facts.check = Check::Failing(Arc::clone(why)),
+                    StatusWish::Up => {
+                        *facts = Facts { lapsed: facts.lapsed, ..Facts::default() };
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        registration: &Registration,
+        origin: &Origin,
+        owner: Option<&Arc<str>>,
+        condition: Condition,
+        now: u64,
+    ) -> Result<bool, &'static str> {
+        let existing = self.find(&registration.id, origin).cloned();
+        match (condition, &existing) {
+            (Condition::Absent, Some(e)) if e.facts.lapsed.is_none() => return Err("exists"),
+            (Condition::Present, None) => return Err("unknown"),
+            _ => {}
+        }
+        if existing.is_none() && self.entries.len() >= MAX {
+            return Err("full");
+        }
+        if existing.as_ref().is_some_and(|e| e.owner.is_some() && e.owner.as_ref() != owner) {
+            return Err("not yours");
+        }
+        let mut others = self.entries.clone();
+        others.retain(|e| e.registration.id != registration.id || e.origin != *origin);
+        let kept = existing.as_ref().filter(|e| e.registration.host == registration.host && e.owner.as_ref() == owner);
+        let host = match kept {
+            Some(e) => e.host.clone(),
+            None => claim(&mut others, registration, origin, owner)?,
+        };
+        let mut facts = existing.as_ref().map(|e| e.facts.clone()).unwrap_or_default();
+        facts.lapsed = None;
+        facts.reported = registration.reported;
+        others.push(Entry {
+            registration: registration.clone(),
+            origin: origin.clone(),
+            owner: owner.cloned(),
+            facts,
+            host,
+            expires: registration.lease.duration().map(|lease| Moment(now).after(lease).0),
+            registered: existing.as_ref().map_or(now, |e| e.registered),
+        });
+        self.entries = others;
+        Ok(existing.is_none())
+    }
+
+    fn expire(&mut self, now: u64) {
+        for entry in &mut self.entries {
+            if entry.facts.lapsed.is_none() && entry.expires.is_some_and(|e| e <= now) {
+                entry.facts.lapsed = entry.expires.map(Moment);
+            }
+        }
+        self.entries.retain(|e| e.facts.lapsed.is_none_or(|lapsed| lapsed.after(REAP).0 > now));
+    }
+
+    fn seen(&self) -> BTreeMap<InstanceId, Vec<Seen>> {
+        let mut all: BTreeMap<InstanceId, Vec<Seen>> = BTreeMap::new();
+        let mut entries = self.entries.clone();
+        entries.sort_by(|a, b| b.origin.source.cmp(&a.origin.source).then(a.origin.name.cmp(&b.origin.name)));
+        for e in entries {
+            let lapsed = e.facts.lapsed.map(|moment| moment.0);
+            let seen = (e.origin, e.facts.status(), e.host, e.expires, lapsed, e.registered);
+            all.entry(e.registration.id).or_default().push(seen);
+        }
+        for layers in all.values_mut() {
+            if let Some(effective) = layers.iter().position(|layer| layer.1 != Status::Down) {
+                let layer = layers.remove(effective);
+                layers.insert(0, layer);
+            }
+        }
+        all
+    }
+}
+
+fn same_claim(e: &Entry, asked: &Registration, origin: &Origin, owner: Option<&Arc<str>>) -> bool {
+    e.registration.host == asked.host && e.origin == *origin && e.owner.as_ref() == owner
+}
+
+/// The host label for a new claim; lower claims in the way move.
+fn claim(
+    others: &mut [Entry],
+    asked: &Registration,
+    origin: &Origin,
+    owner: Option<&Arc<str>>,
+) -> Result<String, &'static str> {
+    if let Some(fellow) = others.iter().find(|e| same_claim(e, asked, origin, owner)) {
+        return Ok(fellow.host.clone());
+    }
+    let wanted = asked.host.to_string().to_lowercase();
+    let Some(holder) = others.iter().find(|e| e.host == wanted).cloned() else { return Ok(wanted) };
+    if holder.origin.source < origin.source {
+        let free = free_label(others, &holder.registration.host);
+        for e in others.iter_mut().filter(|e| e.host == wanted) {
+            e.host.clone_from(&free);
+        }
+        return Ok(wanted);
+    }
+    if origin.source == Source::Api { Err("not yours") } else { Ok(free_label(others, &asked.host)) }
+}
+
+fn free_label(others: &[Entry], host: &Host) -> String {
+    let mut free =
+        (2..).map(|n| format!("{host}-{n}").to_lowercase()).filter(|label| others.iter().all(|e| e.host != *label));
+    free.next().unwrap()
+}
+
+fn seen(table: &Table) -> BTreeMap<InstanceId, Vec<Seen>> {
+    let one = |i: &Arc<Instance>| {
+        let (lapsed, expires) = (i.facts.lapsed.map(|moment| moment.0), i.expires_at().map(|moment| moment.0));
+        (i.origin.clone(), i.status(), i.host.to_string().to_lowercase(), expires, lapsed, i.registered_at.0)
+    };
+    table.slots().iter().map(|(id, slot)| (id.clone(), slot.instances().map(one).collect())).collect()
+}
+
+fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
+    match result {
+        Ok(applied) => Ok(applied.created),
+        Err(Refusal::Unknown(_)) => Err("unknown"),
+        Err(Refusal::Exists(_)) => Err("exists"),
+        Err(Refusal::NotYours(_)) => Err("not yours"),
+        Err(Refusal::Full(MAX)) => Err("full"),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Do(Box<Operation>),
+    Wait(u64),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let id = (0..4_u8).prop_map(|n| registration("auth", &format!("a{n}"), "h").id);
+    let origin = prop_oneof![
+        4 => Just(Origin::api()),
+        2 => Just(Origin { source: Source::Mdns, name: "eth0".into() }),
+        1 => Just(Origin { source: Source::Mdns, name: "eth1".into() }),
+        1 => Just(Origin { source: Source::File, name: "services.toml".into() }),
+    ];
+    let lease = prop_oneof![4 => 1..30_u64, 1 => Just(0)];
+    let host = prop_oneof![3 => Just("h"), 1 => Just("h-2"), 2 => Just("other"), 1 => Just("H")];
+    let reported = prop_oneof![4 => Just(Reported::Up), 1 => Just(Reported::Starting)];
+    let condition =
+        prop_oneof![6 => Just(Condition::Always), 1 => Just(Condition::Absent), 1 => Just(Condition::Present)];
+    let owner = prop_oneof![4 => Just(None), 1 => Just(Some(Arc::from("team")))];
+    let register = (id.clone(), origin.clone(), owner, host, lease, reported, condition).prop_map(
+        |(id, origin, owner, host, lease, reported, condition)| {
+            let mut registration = registration("auth", "x", "h");
+            registration.id = id;
+            registration.host = Host::Label(HostLabel::new(host).unwrap());
+            registration.lease = Lease::from_millis(lease * 1000);
+            registration.reported = reported;
+            // Only the doors know tokens.
+            let owner = owner.filter(|_| origin.source == Source::Api);
+            Operation::Register { registration, origin, owner, condition }
+        },
+    );
+    let condition = Condition::Always;
+    let wish = prop_oneof![
+        Just(StatusWish::Starting),
+        Just(StatusWish::Up),
+        Just(StatusWish::Down("why".into())),
+        Just(StatusWish::OutOfService)
+    ];
+    prop_oneof![
+        6 => register,
+        1 => id.clone().prop_map(Operation::Renew),
+        1 => (id.clone(), origin).prop_map(move |(id, origin)| Operation::Deregister { id, origin, condition }),
+        2 => (id, wish).prop_map(move |(id, status)| Operation::SetStatus { id, status, condition }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![3 => operation().prop_map(|operation| Step::Do(Box::new(operation))), 1 => (0..12_000_u64).prop_map(Step::Wait)];
+    proptest::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn the_table_does_what_the_naive_model_does(steps in steps()) {
+        let mut table = Table::new(Revision(100), MAX, REAP);
+        let mut model = Model::default();
+        let mut effective: BTreeMap<InstanceId, Arc<Instance>> = BTreeMap::new();
+        let mut clock = 0;
+        for step in steps {
+            let (mut journal, before) = (Journal::default(), table.clone());
+            let listed_before: Vec<_> = before.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            match step {
+                Step::Do(operation) => {
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    let result = table.apply(&operation, now, &mut journal);
+                    prop_assert_eq!(outcome(&result), model.apply(&operation, clock), "{:?}", operation);
+                }
+                Step::Wait(millis) => {
+                    clock += millis;
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    // In small portions, as the writer does it.
+                    while table.expire(now, 3, &mut journal) {}
+                    model.expire(clock);
+                }
+            }
+            let (is, should_be) = (seen(&table), model.seen());
+            prop_assert_eq!(is, should_be);
+
+            // One number for every change of a layer, none without one.
+            prop_assert_eq!(table.revision().0, before.revision().0 + journal.replaced.len() as u64);
+            let mut last = before.revision();
+            for change in &journal.changes {
+                prop_assert!(change.revision > last && change.revision <= table.revision());
+                last = change.revision;
+                let known = match &change.after {
+                    Some(after) => effective.insert(change.id.clone(), Arc::clone(after)),
+                    None => effective.remove(&change.id),
+                };
+                prop_assert_eq!(known.as_ref().map(Arc::as_ptr), change.before.as_ref().map(Arc::as_ptr));
+            }
+            let replayed: Vec<_> = effective.values().map(Arc::as_ptr).collect();
+            let listed: Vec<_> = table.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            prop_assert_eq!(replayed, listed);
+
+            // Whoever holds the table as it was sees nothing of it.
+            let still: Vec<_> = before.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            prop_assert_eq!(listed_before, still);
+
+            // Nothing in the index is late, nothing in it is without an instance.
+            let deadlines = || table.slots().iter().flat_map(|(_, slot)| slot.instances()).map(|i| table.deadline(i));
+            let first = deadlines().min().filter(|first| *first != NEVER);
+            prop_assert!(first.is_none_or(|first| table.next_due().is_some_and(|due| due <= first)));
+            prop_assert!(table.due.len() <= deadlines().count());
+        }
+    }
+}
