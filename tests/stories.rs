@@ -5,5 +5,12 @@
 mod support;
 
 mod stories {
+    mod client;
+    mod examples;
+    mod http_bad_input;
+    mod http_connections;
+    mod http_list;
+    mod http_machines;
+    mod http_register;
     mod shutdown;
 }

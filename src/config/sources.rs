@@ -130,12 +130,8 @@ fn find<'a>(table: &'a Table, suffix: &str) -> Option<(Vec<String>, &'a Value)> 
 /// Reads `text` as the kind of value that the default is.
 fn read(text: &str, default: &Value) -> Result<Value, String> {
     Ok(match default {
-        Value::Boolean(_) => {
-            Value::Boolean(text.parse().map_err(|_| format!("is {text:?}; write true or false"))?)
-        }
-        Value::Integer(_) => {
-            Value::Integer(text.parse().map_err(|_| format!("is {text:?}; write a whole number"))?)
-        }
+        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| format!("is {text:?}; write true or false"))?),
+        Value::Integer(_) => Value::Integer(text.parse().map_err(|_| format!("is {text:?}; write a whole number"))?),
         Value::Float(_) => Value::Float(text.parse().map_err(|_| format!("is {text:?}; write a number"))?),
         Value::Array(_) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

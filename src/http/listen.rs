@@ -45,7 +45,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Why an address was not bound.
 #[derive(Debug, Error)]
-#[error("cannot listen for HTTP on {address}: {}", advice(.source))]
+#[error("cannot listen on {address}: {}", advice(.source))]
 pub struct BindError {
     /// Which.
     pub address: SocketAddr,
@@ -90,7 +90,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Bin
     bind().map_err(|source| BindError { address, source })
 }
 
-/// Serves `listeners` until `stop`, then until their last connection has ended.
+/// Serves `listeners`, of which there may be none, until `stop`, then until their last connection has ended.
 pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Router, stop: &CancellationToken) {
     let connections = Connections::new(config.connections, config.connections_per_client);
     let mut loops = JoinSet::new();
@@ -98,7 +98,15 @@ pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Ro
         let protocol = Protocol1::new(config, routes.clone());
         loops.spawn(accept(listener, connections.clone(), protocol, stop.clone()));
     }
-    while loops.join_next().await.is_some() {}
+    if loops.is_empty() {
+        stop.cancelled().await;
+    }
+    while let Some(ended) = loops.join_next().await {
+        if ended.is_err() {
+            // A panic, which the hook has told of. Half a server is worse than one that ends.
+            return;
+        }
+    }
 }
 
 async fn accept(listener: TcpListener, connections: Connections, protocol: Protocol1, stop: CancellationToken) {

@@ -1,0 +1,55 @@
+//! Who asks from another machine: everybody may read, and write only where that was allowed.
+
+use std::process::Command;
+
+use crate::support::{Launch, Portolan, run, tool};
+
+/// Not loopback: whoever speaks from it is another machine, as far as the registry can tell.
+const ELSEWHERE: &str = "10.9.9.1";
+
+/// A registry on every address of a network namespace of its own, which ends with it.
+fn start(arguments: &[&str]) -> Portolan {
+    tool("ip");
+    tool("unshare");
+    let setup = format!("ip link set lo up && ip address add {ELSEWHERE}/32 dev lo && exec \"$@\"");
+    Launch::new()
+        .under(["unshare", "--net", "sh", "-c", &setup, "sh"])
+        .args(["--http", "0.0.0.0:0"])
+        .args(arguments.iter().copied())
+        .start()
+}
+
+/// What curl says to a request to `address` of that namespace: the body and the status.
+fn curl(portolan: &Portolan, address: &str, arguments: &[&str]) -> String {
+    let url = format!("http://{address}:{}/v1/heartbeat", portolan.http.port());
+    let namespace = format!("/proc/{}/ns/net", portolan.pid());
+    let mut command: Command = tool("nsenter");
+    command.args([&format!("--net={namespace}"), "curl", "--silent", "--write-out", " %{http_code}"]);
+    run(command.args(arguments).arg(url))
+}
+
+const BODY: [&str; 2] = ["--data", r#"{"service": "auth", "instance": "a1", "port": 8080}"#];
+
+#[test]
+fn writes_from_another_machine_are_refused_and_the_setting_is_named() {
+    let portolan = start(&[]);
+    let refused = curl(&portolan, ELSEWHERE, &BODY);
+    assert!(refused.ends_with("403"), "{refused}");
+    assert!(refused.contains("/problems/anonymous-write"), "{refused}");
+    assert!(refused.contains("http.anonymous_writes = true"), "{refused}");
+    let local = curl(&portolan, "127.0.0.1", &BODY);
+    assert!(local.ends_with("201"), "{local}");
+    let read = curl(&portolan, ELSEWHERE, &["--request", "GET"]);
+    assert!(read.ends_with("405"), "reads pass, and this path takes none: {read}");
+}
+
+#[test]
+fn writes_from_another_machine_are_taken_where_that_is_set_and_its_address_is_served() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("portolan.toml");
+    std::fs::write(&file, "[http]\nanonymous_writes = true\n").unwrap();
+    let portolan = start(&["--config", file.to_str().unwrap()]);
+    let taken = curl(&portolan, ELSEWHERE, &["--data", r#"{"service": "auth", "port": 8080}"#]);
+    assert!(taken.ends_with("201"), "{taken}");
+    assert!(taken.contains("\"instance\":\"ip-10-9-9-1-8080\""), "{taken}");
+}
