@@ -1,38 +1,173 @@
-//! (Skeleton.)
+//! Speaks DNS: UDP and TCP on the same port, answering from the registry's snapshot.
+//!
+//! ```text
+//! udp ── batch (the kernel's part)          one thread per core and address
+//!   └─ respond ─┬─ query ─ zone ─ wire      plain questions: in place, no allocation
+//!               └─ message (hickory)        everything else
+//! stream ─ connections (limits)
+//!   └─ message (hickory)                    TCP
+//! ```
+//!
+//! What is said is the zone's matter ([`Snapshot::answer`](crate::zone::Snapshot::answer)); both encoders write the
+//! same answer, which a test holds them to. Here is how it is said (RFC 1035, 6891, 7766) and to whom.
+#![warn(clippy::indexing_slicing)]
 
-use std::net::SocketAddr;
+mod access;
+mod batch;
+mod bind;
+mod connections;
+mod edns;
+mod message;
+mod query;
+mod respond;
+mod stream;
+mod udp;
+mod wire;
 
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::registry::Registry;
+use crate::service::Address;
+use access::Access;
+use bind::Bound;
+use connections::Connections;
+use stream::Streams;
+
+pub use bind::BindError;
 
 /// `[dns]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {}
+pub struct Config {
+    /// Where to listen, UDP and TCP. Port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// The addresses of the name server in the zones (`ns`). Empty: those of `listen`, or of the interfaces where
+    /// that is a wildcard.
+    pub advertise: Vec<IpAddr>,
+    /// Whether `*` and `?` in a name ask for all that match.
+    pub glob: bool,
+    /// The networks whose globs are answered. Empty: all.
+    pub glob_from: Vec<IpNet>,
+    /// Instances that a glob returns, at most; ten times as many names are looked at.
+    pub glob_limit: usize,
+    /// TCP connections, at most; beyond, the quietest is closed.
+    pub tcp_connections: usize,
+    /// TCP connections of one client (an address, an IPv6 /64), at most.
+    pub tcp_connections_per_client: usize,
+    /// How long a TCP client may take for a whole request.
+    #[serde(with = "humantime_serde")]
+    pub tcp_idle: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![([127, 0, 0, 1], 5300).into()],
+            advertise: Vec::new(),
+            glob: true,
+            glob_from: Vec::new(),
+            glob_limit: 1000,
+            tcp_connections: 1000,
+            tcp_connections_per_client: 100,
+            tcp_idle: Duration::from_secs(10),
+        }
+    }
+}
 
 /// Bound, not yet running.
 #[derive(Debug)]
-pub struct Dns {}
-
-/// Why it did not bind; names the address and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {}
+pub struct Dns {
+    bound: Vec<Bound>,
+    addresses: Vec<SocketAddr>,
+    config: Config,
+}
 
 impl Dns {
     /// Binds what `config` says.
-    pub fn bind(_config: &Config) -> Result<Self, BindError> {
-        Ok(Self {})
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        if config.listen.is_empty() {
+            return Err(BindError::Nothing);
+        }
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let bound = config.listen.iter().map(|address| bind::bind(*address, threads)).collect::<Result<Vec<_>, _>>()?;
+        let addresses = bound.iter().map(|bound| bound.address).collect();
+        Ok(Self { bound, addresses, config: config.clone() })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &[]
+        &self.addresses
     }
 
-    /// Runs until `stop`, then drains.
-    pub async fn run(self, _registry: Registry, stop: CancellationToken) {
-        stop.cancelled().await;
+    /// The addresses of the name server in the zones: `dns.advertise`, else those it listens on, a wildcard being
+    /// the addresses of the machine's interfaces that others can reach.
+    pub fn name_server_addresses(&self) -> Vec<Address> {
+        let said = self.config.advertise.iter().copied();
+        let mut addresses: Vec<Address> = if self.config.advertise.is_empty() {
+            self.addresses.iter().flat_map(|bound| reachable(bound.ip())).filter_map(|a| Address::new(a).ok()).collect()
+        } else {
+            said.filter_map(|address| Address::new(address).ok()).collect()
+        };
+        addresses.sort();
+        addresses.dedup();
+        addresses
     }
+
+    /// Runs until `stop`, then answers what has arrived and ends.
+    pub async fn run(self, registry: Registry, stop: CancellationToken) {
+        let Self { bound, config, .. } = self;
+        let (access, stopped) = (Access::new(&config), Arc::new(AtomicBool::new(false)));
+        let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
+        let streams = Streams {
+            registry: registry.clone(),
+            access: access.clone(),
+            connections,
+            idle: config.tcp_idle,
+            stop: stop.clone(),
+        };
+        let mut running = JoinSet::new();
+        let mut sockets = Vec::new();
+        for Bound { address, udp, tcp } in bound {
+            for socket in udp {
+                let socket = Arc::new(socket);
+                sockets.push(socket.clone());
+                let (registry, access, stopped) = (registry.clone(), access.clone(), stopped.clone());
+                // A thread of its own, for it blocks in the kernel for as long as the server runs.
+                running.spawn_blocking(move || {
+                    let serve = || udp::serve(&socket, &registry, &access, &stopped);
+                    // Should a datagram find a fault of ours, its batch is lost and nothing more.
+                    while catch_unwind(AssertUnwindSafe(serve)).is_err() {}
+                });
+            }
+            match TcpListener::from_std(tcp) {
+                Ok(listener) => drop(running.spawn(streams.clone().serve(listener))),
+                Err(e) => error!(%address, error = %e, "DNS over TCP is not served"),
+            }
+        }
+        stop.cancelled().await;
+        udp::stop(&sockets, &stopped);
+        while running.join_next().await.is_some() {}
+    }
+}
+
+/// What a bound address is to others.
+fn reachable(bound: IpAddr) -> Vec<IpAddr> {
+    if !bound.is_unspecified() {
+        return vec![bound];
+    }
+    // Without a list of interfaces the name server goes without addresses, and nothing else suffers.
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    interfaces.filter(|i| !i.is_loopback()).map(|i| i.ip()).filter(|ip| ip.is_ipv4() == bound.is_ipv4()).collect()
 }

@@ -23,6 +23,7 @@ pub use glob::Glob;
 pub use host::{Address, AddressError, Host, HostError, HostLabel};
 pub use instance::{Check, Facts, Instance, Origin, Reported, Revision, Source, Status, Withheld};
 pub use lease::{Lease, LeaseError, LeaseLimits, Moment, UnixMillis};
+pub(crate) use name::{NAME_MAX, cmp_folded};
 pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_label};
 pub use registration::{Details, InstanceId, Registration};
 pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};

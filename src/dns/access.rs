@@ -1,0 +1,44 @@
+//! Who may ask for what.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Config;
+
+/// Whose globs are answered, and how far.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    glob_limit: Option<usize>,
+    /// Empty is everybody.
+    glob_from: Vec<IpNet>,
+}
+
+impl Access {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { glob_limit: config.glob.then_some(config.glob_limit), glob_from: config.glob_from.clone() }
+    }
+
+    /// How many instances a glob of this client may return; `None` where `*` and `?` are plain characters.
+    pub(super) fn globs(&self, client: IpAddr) -> Option<usize> {
+        let client = client.to_canonical();
+        let may = self.glob_from.is_empty() || self.glob_from.iter().any(|network| network.contains(&client));
+        self.glob_limit.filter(|_| may)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_are_answered_to_whom_the_settings_say() {
+        let globs = |config: Config, client: &str| Access::new(&config).globs(client.parse().unwrap());
+        let office = || Config { glob_from: vec!["10.0.0.0/8".parse().unwrap()], glob_limit: 7, ..Config::default() };
+        assert_eq!(globs(Config::default(), "192.0.2.1"), Some(Config::default().glob_limit));
+        assert_eq!(globs(Config { glob: false, ..Config::default() }, "192.0.2.1"), None);
+        assert_eq!(globs(office(), "10.1.2.3"), Some(7));
+        assert_eq!(globs(office(), "::ffff:10.1.2.3"), Some(7));
+        assert_eq!(globs(office(), "192.0.2.1"), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! Many datagrams per system call: `recvmmsg` and `sendmmsg`, and the one place of this program that needs
+//! `unsafe`, because no safe wrapper sends a batch to many peers, each from the address that it had asked.
+//!
+//! A [`Batch`] owns all memory that the kernel reads and writes: boxed arrays that never move. Pointers into them
+//! are taken anew before every call and used by that call alone. What comes out are octets in safe slices; that
+//! the lengths are within them is checked, not believed.
+//!
+//! Roads not taken: `nix` shares control messages across a batch, `rustix` has no `recvmmsg`, `quinn-udp` sends a
+//! batch to one peer only; io_uring is turned off on many machines.
+#![expect(unsafe_code, reason = "recvmmsg and sendmmsg have no safe wrapper that fits; see above")]
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr::null_mut;
+
+use super::edns::DATAGRAM_MAX;
+
+/// Datagrams per call, at most.
+const BATCH: usize = 64;
+/// Octets of a request, at most: more than we say that we take. Longer ones are passed over.
+const REQUEST_MAX: usize = 2048;
+/// Octets of a reply, at most.
+pub(super) const REPLY_MAX: usize = DATAGRAM_MAX as usize;
+/// Octets of an address: `sockaddr_in6`, the larger.
+const PEER: usize = size_of::<libc::sockaddr_in6>();
+/// Octets of control messages: IPV6_PKTINFO, the larger, takes 40.
+const CONTROL: usize = 48;
+
+/// Memory for one batch of requests and their replies.
+pub(super) struct Batch {
+    requests: Box<[[u8; REQUEST_MAX]; BATCH]>,
+    replies: Box<[[u8; REPLY_MAX]; BATCH]>,
+    peers: Box<[Aligned<PEER>; BATCH]>,
+    controls: Box<[Aligned<CONTROL>; BATCH]>,
+    vectors: Box<[libc::iovec; BATCH]>,
+    headers: Box<[libc::mmsghdr; BATCH]>,
+}
+
+/// Octets aligned as the kernel's structures want them.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Aligned<const N: usize>([u8; N]);
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        // SAFETY: a C structure of numbers and pointers, for which zeroes are valid: nothing, nowhere.
+        let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+        Self {
+            requests: Box::new([[0; REQUEST_MAX]; BATCH]),
+            replies: Box::new([[0; REPLY_MAX]; BATCH]),
+            peers: Box::new([Aligned([0; PEER]); BATCH]),
+            controls: Box::new([Aligned([0; CONTROL]); BATCH]),
+            vectors: Box::new([libc::iovec { iov_base: null_mut(), iov_len: 0 }; BATCH]),
+            headers: Box::new([header; BATCH]),
+        }
+    }
+
+    /// Waits for datagrams and returns how many came. From a socket that was shut down comes an empty one.
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        for n in 0..BATCH {
+            self.vectors[n] = libc::iovec { iov_base: self.requests[n].as_mut_ptr().cast(), iov_len: REQUEST_MAX };
+            self.address(n, n, CONTROL);
+        }
+        // SAFETY: the headers point into the boxes of `self`, with their true lengths; nothing else refers to
+        // them during the call. WAITFORONE: block for the first, take what else is there.
+        let received = unsafe {
+            let headers = self.headers.as_mut_ptr();
+            libc::recvmmsg(socket.as_raw_fd(), headers, BATCH as libc::c_uint, libc::MSG_WAITFORONE as _, null_mut())
+        };
+        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Has `answer` write a reply to each of the first `received` (its length, 0 for none), and sends them.
+    /// Returns how many there were of anybody.
+    pub(super) fn answer(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        received: usize,
+        mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8; REPLY_MAX]) -> usize,
+    ) -> usize {
+        let (mut asked, mut filled) = (0, 0);
+        for n in 0..received.min(BATCH) {
+            let libc::mmsghdr { msg_hdr, msg_len } = self.headers[n];
+            if msg_hdr.msg_namelen == 0 {
+                continue;
+            }
+            asked += 1;
+            let request = self.requests[n].get(..msg_len as usize).filter(|_| msg_hdr.msg_flags & libc::MSG_TRUNC == 0);
+            let (Some(request), Some(peer)) = (request, self.peers[n].as_address()) else { continue };
+            let length = answer(request, peer, &mut self.replies[n]).min(REPLY_MAX);
+            if length == 0 {
+                continue;
+            }
+            let control = if msg_hdr.msg_controllen > 0 { self.controls[n].as_source(peer) } else { 0 };
+            self.vectors[filled] = libc::iovec { iov_base: self.replies[n].as_mut_ptr().cast(), iov_len: length };
+            // Not above `n`: no header is overwritten that is still to be read.
+            self.address(filled, n, control);
+            filled += 1;
+        }
+        self.send(socket.as_raw_fd(), filled);
+        asked
+    }
+
+    /// Points header `header` at its vector, and at peer and control messages of datagram `n`.
+    fn address(&mut self, header: usize, n: usize, control: usize) {
+        let message = &mut self.headers[header].msg_hdr;
+        message.msg_name = self.peers[n].0.as_mut_ptr().cast();
+        message.msg_namelen = PEER as libc::socklen_t;
+        message.msg_iov = &raw mut self.vectors[header];
+        message.msg_iovlen = 1;
+        message.msg_control = if control > 0 { self.controls[n].0.as_mut_ptr().cast() } else { null_mut() };
+        message.msg_controllen = control as _;
+        message.msg_flags = 0;
+    }
+
+    fn send(&mut self, socket: RawFd, filled: usize) {
+        let mut sent = 0;
+        while let Some(rest @ [_, ..]) = self.headers.get_mut(sent..filled) {
+            // SAFETY: as in `receive`; the kernel reads names, control messages and vectors, and writes lengths.
+            let done = unsafe { libc::sendmmsg(socket, rest.as_mut_ptr(), rest.len() as libc::c_uint, 0) };
+            sent += match usize::try_from(done) {
+                Ok(done) => done,
+                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => 0,
+                // The first of the rest cannot be sent (no route, a forbidden port); the others may.
+                Err(_) => 1,
+            };
+        }
+    }
+}
+
+/// Has the kernel say of each datagram which address it was sent to.
+pub(super) fn tell_destinations(socket: &UdpSocket) -> io::Result<()> {
+    let (level, option) = match socket.local_addr()? {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+    };
+    let on: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of_val(&on)).expect("four");
+    // SAFETY: the kernel reads one `c_int` where there is one.
+    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), length) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+impl Aligned<PEER> {
+    /// Reads `sockaddr_in` or `sockaddr_in6`.
+    fn as_address(&self) -> Option<SocketAddr> {
+        let [f0, f1, p0, p1, a @ .., _, _, _, _] = self.0;
+        let port = u16::from_be_bytes([p0, p1]);
+        match libc::c_int::from(u16::from_ne_bytes([f0, f1])) {
+            libc::AF_INET => Some((Ipv4Addr::from(*a.first_chunk::<4>()?), port).into()),
+            libc::AF_INET6 => Some((Ipv6Addr::from(*a.last_chunk::<16>()?), port).into()),
+            _ => None,
+        }
+    }
+}
+
+impl Aligned<CONTROL> {
+    /// Makes of the received packet information, which says where a datagram was sent to, the one that sends the
+    /// reply from there (RFC 2181 §4.1), and returns its length.
+    ///
+    /// Both have the same form. Only the interface is taken out, so that the reply may take another way; that of
+    /// a link-local address is part of the address.
+    fn as_source(&mut self, peer: SocketAddr) -> usize {
+        let data = size_of::<libc::cmsghdr>();
+        let (interface, length) = match peer {
+            SocketAddr::V4(_) => (data, size_of::<libc::in_pktinfo>()),
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => (CONTROL, size_of::<libc::in6_pktinfo>()),
+            SocketAddr::V6(_) => (data + 16, size_of::<libc::in6_pktinfo>()),
+        };
+        if let Some(interface) = self.0.get_mut(interface..interface + 4) {
+            interface.fill(0);
+        }
+        (data + length).next_multiple_of(size_of::<usize>())
+    }
+}

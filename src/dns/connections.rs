@@ -1,0 +1,143 @@
+//! How many streams there may be, in total and of one client (RFC 7766 §6.2.2).
+//!
+//! When there are too many, the one that was quiet for longest makes room: so a thousand half-open connections
+//! keep nobody out, not even from the same address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+/// The streams there are.
+#[derive(Debug, Clone)]
+pub(super) struct Connections(Arc<Mutex<Open>>);
+
+#[derive(Debug)]
+struct Open {
+    all: HashMap<u64, Connection>,
+    last: u64,
+    most: usize,
+    most_per_client: usize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: IpAddr,
+    active: Instant,
+    close: CancellationToken,
+}
+
+/// A place among the [`Connections`], given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Connections,
+    number: u64,
+    /// Cancelled when another needs the place.
+    pub(super) close: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(most: usize, most_per_client: usize) -> Self {
+        Self(Arc::new(Mutex::new(Open { all: HashMap::new(), last: 0, most, most_per_client })))
+    }
+
+    /// Takes a place for a client, closing the quietest where there is none left. The place of one that is told
+    /// to close is free at once.
+    pub(super) fn take(&self, client: IpAddr, now: Instant) -> Place {
+        let client = network(client);
+        let mut open = self.open();
+        let of_client = open.all.values().filter(|c| c.client == client).count();
+        if of_client >= open.most_per_client {
+            open.close_quietest(|c| c.client == client);
+        } else if open.all.len() >= open.most {
+            open.close_quietest(|_| true);
+        }
+        open.last += 1;
+        let (number, close) = (open.last, CancellationToken::new());
+        open.all.insert(number, Connection { client, active: now, close: close.clone() });
+        Place { connections: self.clone(), number, close }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Whoever panicked left the map whole: every change of it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn close_quietest(&mut self, among: impl Fn(&Connection) -> bool) {
+        let quietest = self.all.iter().filter(|(_, c)| among(c)).min_by_key(|(_, c)| c.active).map(|(n, _)| *n);
+        if let Some(connection) = quietest.and_then(|number| self.all.remove(&number)) {
+            connection.close.cancel();
+        }
+    }
+}
+
+impl Place {
+    /// Notes that the client asked something.
+    pub(super) fn touch(&self, now: Instant) {
+        if let Some(connection) = self.connections.open().all.get_mut(&self.number) {
+            connection.active = now;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.open().all.remove(&self.number);
+    }
+}
+
+/// Who counts as one client: an address, or the /64 of an IPv6 address, of which one machine may use all.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn client(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_quietest_of_the_client_makes_room() {
+        let connections = Connections::new(10, 2);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let other = connections.take(client("192.0.2.2"), at(0));
+        let first = connections.take(client("192.0.2.1"), at(1));
+        let second = connections.take(client("192.0.2.1"), at(2));
+        first.touch(at(3));
+        let third = connections.take(client("192.0.2.1"), at(4));
+        let closed = [&other, &first, &second, &third].map(|place| place.close.is_cancelled());
+        assert_eq!(closed, [false, false, true, false]);
+    }
+
+    #[test]
+    fn the_quietest_of_all_makes_room_when_all_places_are_taken() {
+        let connections = Connections::new(2, 2);
+        let start = Instant::now();
+        let first = connections.take(client("192.0.2.1"), start);
+        drop(connections.take(client("192.0.2.2"), start + Duration::from_secs(1)));
+        let third = connections.take(client("192.0.2.3"), start + Duration::from_secs(2));
+        assert!(!first.close.is_cancelled(), "a place was given back");
+        let fourth = connections.take(client("192.0.2.4"), start + Duration::from_secs(3));
+        assert_eq!([first, third, fourth].map(|place| place.close.is_cancelled()), [true, false, false]);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_client() {
+        assert_eq!(network(client("2001:db8::1")), network(client("2001:db8::ffff:1")));
+        assert_ne!(network(client("2001:db8::1")), network(client("2001:db8:0:1::1")));
+        assert_eq!(network(client("::ffff:10.0.0.1")), client("10.0.0.1"));
+    }
+}

@@ -1,0 +1,261 @@
+//! The full path: any request, read and written by hickory. Streams come this way, and odd datagrams.
+//!
+//! What to answer is decided in the order in which a server may stop listening: opcode, number of questions,
+//! EDNS version, class, type, name. The answer itself is the zone's, as it is on the fast path.
+//!
+//! hickory cuts a message where it is full. So what goes into it is measured first: the RRset that was asked for
+//! may be cut, with TC set where the client can come back over TCP; any other goes in whole or not at all.
+//!
+//! Road not taken: hickory's `RequestHandler` around this. It is asynchronous, and nothing here waits.
+
+use std::ops::ControlFlow;
+
+use hickory_server::net::xfer::Protocol;
+use hickory_server::proto::op::{Edns, Metadata, OpCode, ResponseCode};
+use hickory_server::proto::rr::{DNSClass, Name, RData, Record, RecordType, rdata};
+use hickory_server::proto::serialize::binary::BinEncoder;
+use hickory_server::server::Request;
+use hickory_server::zone_handler::MessageResponseBuilder;
+
+use super::edns::{self, DATAGRAM_MAX, OPT_SIZE};
+use super::query::{self, HEADER};
+use super::respond::Context;
+use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rtype};
+
+/// Octets of a record between its name and its data.
+const RECORD_HEAD: usize = 10;
+/// Octets of a compressed name that the message has already.
+const POINTER: usize = 2;
+/// Ends of names that are counted on to be remembered: hickory keeps 64 names, the ends of each included.
+const ENDS_MAX: usize = 8;
+
+/// Responds to a request; empty where none is due.
+pub(super) fn respond(context: &Context<'_>, octets: &[u8], protocol: Protocol) -> Vec<u8> {
+    let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
+        return Vec::new();
+    };
+    if !query::has_plain_name(octets) {
+        return bare(header, ResponseCode::FormErr);
+    }
+    match Request::from_bytes(octets.to_vec(), context.client, protocol) {
+        Ok(request) => {
+            let response = Response::to(&request, context);
+            response.encode(&request).unwrap_or_else(|| bare(header, response.metadata.response_code))
+        }
+        Err(_) => bare(header, ResponseCode::FormErr),
+    }
+}
+
+/// A response of a header alone: to what cannot be read, or is too long to be repeated.
+fn bare(request: &[u8; HEADER], code: ResponseCode) -> Vec<u8> {
+    let [id0, id1, flags, ..] = *request;
+    // QR; opcode and RD as they came.
+    vec![id0, id1, 0x80 | flags & 0x79, code.low(), 0, 0, 0, 0, 0, 0, 0, 0]
+}
+
+/// A response, not yet octets.
+struct Response {
+    metadata: Metadata,
+    edns: Option<Edns>,
+    answers: Vec<Record>,
+    authorities: Vec<Record>,
+    additionals: Vec<Record>,
+    /// Octets of the whole, at most.
+    limit: u16,
+}
+
+impl Response {
+    fn to(request: &Request, context: &Context<'_>) -> Self {
+        let mut response = Self {
+            metadata: Metadata::response_from_request(&request.metadata),
+            edns: request.edns.as_ref().map(|edns| {
+                let mut ours = Edns::new();
+                ours.set_max_payload(DATAGRAM_MAX).set_dnssec_ok(edns.flags().dnssec_ok);
+                ours
+            }),
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            limit: match request.protocol() {
+                Protocol::Udp => edns::datagram_limit(request.edns.as_ref().map(Edns::max_payload)),
+                _ => u16::MAX,
+            },
+        };
+        response.metadata.response_code = match response.decide(request, context) {
+            Ok(code) | Err(code) => code,
+        };
+        response
+    }
+
+    /// The response code, early where the request goes no further.
+    fn decide(&mut self, request: &Request, context: &Context<'_>) -> Result<ResponseCode, ResponseCode> {
+        if request.metadata.op_code != OpCode::Query {
+            return Err(ResponseCode::NotImp);
+        }
+        if request.version() > 0 {
+            return Err(ResponseCode::BADVERS);
+        }
+        // More than one is malformed (RFC 9619 §4); none asks nothing.
+        let [query] = request.queries.queries() else { return Err(ResponseCode::FormErr) };
+        let rtype = u16::from(query.query_type());
+        if query.query_class() != DNSClass::IN || matches!(rtype, rtype::AXFR | rtype::IXFR) {
+            return Err(ResponseCode::Refused);
+        }
+        let name = octets_of(query.original().name());
+        let globs = context.access.globs(context.client.ip());
+        let answer = context.zone.answer(&Question { name: &name, rtype, globs });
+        self.metadata.authoritative = !matches!(answer, Answer::Refused);
+        let asked = query.original().name();
+        let room = usize::from(self.limit) - HEADER - request.queries.as_bytes().len()
+            - self.edns.as_ref().map_or(0, |_| OPT_SIZE);
+        let mut section = Filling { asked, room, ends: Vec::new() };
+        match answer {
+            Answer::Refused => return Err(ResponseCode::Refused),
+            Answer::NxDomain(soa) => {
+                let _ = section.add(&soa, 0, &mut self.authorities);
+                return Ok(ResponseCode::NXDomain);
+            }
+            Answer::NoData(soa) => {
+                let _ = section.add(&soa, 0, &mut self.authorities);
+            }
+            Answer::Records(records) => self.fill(&mut section, &records, context.seed, request.protocol()),
+        }
+        Ok(ResponseCode::NoError)
+    }
+
+    fn fill(&mut self, section: &mut Filling<'_>, records: &Records<'_>, seed: usize, protocol: Protocol) {
+        if section.add(&records.answer, seed, &mut self.answers).is_break() {
+            // Over a stream there is nowhere else to go: what fits is what there is.
+            self.metadata.truncation = protocol == Protocol::Udp;
+            return;
+        }
+        let _ = records.additionals(seed, |rrset| {
+            let (kept, room, ends) = (self.additionals.len(), section.room, section.ends.len());
+            if section.add(&rrset, seed, &mut self.additionals).is_break() {
+                self.additionals.truncate(kept);
+                section.room = room;
+                section.ends.truncate(ends);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+
+    fn encode(&self, request: &Request) -> Option<Vec<u8>> {
+        let message = MessageResponseBuilder::new(&request.queries, self.edns.as_ref()).build(
+            self.metadata,
+            &self.answers,
+            &self.authorities,
+            [],
+            &self.additionals,
+        );
+        let mut octets = Vec::with_capacity(512);
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_max_size(self.limit);
+        message.destructive_emit(&mut encoder).ok()?;
+        // Where it was full after all, half a record is left behind.
+        encoder.trim();
+        Some(octets)
+    }
+}
+
+/// Fills sections with records as far as there is room.
+struct Filling<'q> {
+    /// The name of the question.
+    asked: &'q Name,
+    /// Octets left.
+    room: usize,
+    /// Ends of names that the message has, by their place in memory: the next time they are a pointer.
+    ends: Vec<usize>,
+}
+
+impl Filling<'_> {
+    /// Adds the records of an RRset, until one does not fit.
+    fn add(&mut self, rrset: &Rrset<'_>, seed: usize, section: &mut Vec<Record>) -> ControlFlow<()> {
+        let owner = rrset.owner.as_ref().map_or_else(|| self.asked.clone(), name);
+        let rtype = RecordType::from(rrset.rtype);
+        rrset.records(seed, |rdata| {
+            let length = rrset.owner.map_or(POINTER, |owner| self.measure(&owner)) + RECORD_HEAD + self.measure_data(&rdata);
+            match self.room.checked_sub(length) {
+                None => ControlFlow::Break(()),
+                Some(room) => {
+                    self.room = room;
+                    section.push(Record::from_rdata(owner.clone(), rrset.ttl, data(rtype, &rdata)));
+                    ControlFlow::Continue(())
+                }
+            }
+        })
+    }
+
+    /// Octets of a compressed name, at most: hickory remembers the first names and points to their ends.
+    fn measure(&mut self, name: &ZoneName<'_>) -> usize {
+        let [label, ends @ ..] = &name.0;
+        let mut length = label.len();
+        for end in ends.iter().filter(|end| !end.is_empty()) {
+            let at = end.as_ptr().addr();
+            if self.ends.contains(&at) {
+                return length + POINTER;
+            }
+            if self.ends.len() < ENDS_MAX {
+                self.ends.push(at);
+            }
+            length += end.len();
+        }
+        length
+    }
+
+    fn measure_data(&mut self, rdata: &Rdata<'_>) -> usize {
+        match rdata {
+            Rdata::Octets(octets) => octets.len(),
+            Rdata::Name(name) => self.measure(name),
+            Rdata::Srv(head, target) => head.len() + target.0.concat().len(),
+            Rdata::Soa(primary, mailbox, numbers) => {
+                self.measure(primary) + self.measure(mailbox) + size_of_val(numbers)
+            }
+        }
+    }
+}
+
+fn data(rtype: RecordType, rdata: &Rdata<'_>) -> RData {
+    match *rdata {
+        Rdata::Name(target) if rtype == RecordType::NS => RData::NS(rdata::NS(name(&target))),
+        Rdata::Name(target) => RData::PTR(rdata::PTR(name(&target))),
+        Rdata::Srv(head, target) => {
+            let number = |at| head.get(at..at + 2).and_then(|n| n.try_into().ok()).map_or(0, u16::from_be_bytes);
+            RData::SRV(rdata::SRV::new(number(0), number(2), number(4), name(&target)))
+        }
+        Rdata::Soa(primary, mailbox, [serial, refresh, retry, expire, minimum]) => {
+            let [refresh, retry, expire] = [refresh, retry, expire].map(|n| i32::try_from(n).unwrap_or(i32::MAX));
+            let (primary, mailbox) = (name(&primary), name(&mailbox));
+            RData::SOA(rdata::SOA::new(primary, mailbox, serial, refresh, retry, expire, minimum))
+        }
+        Rdata::Octets(octets) => match *octets {
+            [a, b, c, d] if rtype == RecordType::A => RData::A(rdata::A::new(a, b, c, d)),
+            _ => match <[u8; 16]>::try_from(octets) {
+                Ok(octets) if rtype == RecordType::AAAA => RData::AAAA(rdata::AAAA(octets.into())),
+                _ => RData::TXT(rdata::TXT::from_bytes(labels(octets).collect())),
+            },
+        },
+    }
+}
+
+/// Not through text, which hickory escapes in octal and reads as Punycode.
+fn name(pieces: &ZoneName<'_>) -> Name {
+    let labels = pieces.0.iter().flat_map(|piece| labels(piece)).filter(|label| !label.is_empty());
+    Name::from_labels(labels).expect("the zone has names of at most 255 octets")
+}
+
+/// Length-prefixed strings: the labels of a name, or the strings of a TXT record.
+fn labels(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = octets.split_first()?;
+        let (label, rest) = rest.split_at_checked(usize::from(*length))?;
+        octets = rest;
+        Some(label)
+    })
+}
+
+/// Uncompressed wire form.
+fn octets_of(name: &Name) -> Vec<u8> {
+    let labels = name.iter().flat_map(|label| [&[u8::try_from(label.len()).unwrap_or(0)][..], label].concat());
+    labels.chain([0]).collect()
+}

@@ -1,0 +1,108 @@
+//! DNS over TCP (RFC 7766): accepts within limits, answers in order what is pipelined, and waits for nobody long.
+//!
+//! Road not taken: hickory's server. It takes any number of connections, and when file descriptors run out it
+//! asks for the next one at full speed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hickory_server::net::xfer::Protocol;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::access::Access;
+use super::connections::{Connections, Place};
+use super::message;
+use super::respond::Context;
+use crate::registry::Registry;
+
+/// Octets read ahead of a connection: a few pipelined questions.
+const READ_AHEAD: usize = 1024;
+/// Octets of a request, at most: ten times what a question with all its options takes.
+const REQUEST_MAX: usize = 4096;
+/// Pause when no connection can be accepted: most likely file descriptors ran out.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the connections of all addresses share.
+#[derive(Debug, Clone)]
+pub(super) struct Streams {
+    pub(super) registry: Registry,
+    pub(super) access: Access,
+    pub(super) connections: Connections,
+    /// How long a client may take to send a whole request, or to take a response.
+    pub(super) idle: Duration,
+    pub(super) stop: CancellationToken,
+}
+
+impl Streams {
+    /// Accepts until the stop, then waits until what is being answered is answered.
+    pub(super) async fn serve(self, listener: TcpListener) {
+        let tasks = TaskTracker::new();
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, client)) => {
+                    let place = self.connections.take(client.ip(), Instant::now());
+                    tasks.spawn(self.clone().answer(stream, client, place));
+                }
+                // The client's doing, and over.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(e) => {
+                    warn!(error = %e, "no DNS connection can be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Answers until the client is done or too slow, its place is needed, or all stop. What ends a connection is
+    /// the client's matter: it is not logged.
+    async fn answer(self, stream: TcpStream, client: SocketAddr, place: Place) {
+        let mut stream = BufReader::with_capacity(READ_AHEAD, stream);
+        // A response is one write: holding it back for more would only delay it.
+        let _ = stream.get_ref().set_nodelay(true);
+        for seed in 0.. {
+            let request = tokio::select! {
+                biased;
+                request = timeout(self.idle, read(&mut stream)) => request,
+                () = place.close.cancelled() => return,
+                () = self.stop.cancelled() => return,
+            };
+            let Ok(Ok(request)) = request else { return };
+            place.touch(Instant::now());
+            let response = {
+                let state = self.registry.state();
+                let context = Context { zone: &state.zone, access: &self.access, client, seed };
+                message::respond(&context, &request, Protocol::Tcp)
+            };
+            let Ok(length) = u16::try_from(response.len()) else { return };
+            if length == 0 {
+                return;
+            }
+            // Length and message in one write (RFC 7766 §8).
+            let framed = [&length.to_be_bytes(), &response[..]].concat();
+            let written = tokio::select! {
+                written = timeout(self.idle, stream.write_all(&framed)) => written,
+                () = place.close.cancelled() => return,
+            };
+            let Ok(Ok(())) = written else { return };
+        }
+    }
+}
+
+/// One request: its length in two octets, then itself.
+async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+    let length = usize::from(stream.read_u16().await?);
+    if length > REQUEST_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut request = vec![0; length];
+    stream.read_exact(&mut request).await?;
+    Ok(request)
+}

@@ -1,0 +1,65 @@
+//! The UDP loop: receive a batch, answer all of it from one snapshot, send a batch.
+//!
+//! One thread per socket, which blocks in the kernel and shares nothing with the others but what it reads. A
+//! plain question is answered in place; an odd one goes through hickory, on the same thread, for nothing waits.
+//!
+//! Road not taken: tokio's socket. It costs a system call per datagram each way, and a wakeup between.
+
+use std::io::ErrorKind;
+use std::net::{Shutdown, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tracing::error;
+
+use super::access::Access;
+use super::batch::Batch;
+use super::respond::{Context, respond};
+use crate::registry::Registry;
+
+/// Batches answered after the stop, at most: what had arrived, even if more keeps coming.
+const DRAINED_MAX: usize = 64;
+/// Pause after the socket failed, so that a failure that stays does not take a core.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on `socket` until [`stop`], and then what had arrived.
+pub(super) fn serve(socket: &UdpSocket, registry: &Registry, access: &Access, stopped: &AtomicBool) {
+    let mut batch = Batch::new();
+    let mut seed = 0_usize;
+    let mut drained = 0;
+    loop {
+        let received = match batch.receive(socket.as_fd()) {
+            Ok(received) => received,
+            // A signal, or an ICMP error about an earlier reply: neither is about this socket.
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => 0,
+            Err(e) => {
+                error!(error = %e, "the UDP socket failed");
+                std::thread::sleep(PAUSE);
+                0
+            }
+        };
+        let state = registry.state();
+        let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
+            seed = seed.wrapping_add(1);
+            respond(&Context { zone: &state.zone, access, client, seed }, datagram, reply)
+        });
+        if stopped.load(Ordering::Acquire) {
+            drained += 1;
+            if answered == 0 || drained == DRAINED_MAX {
+                return;
+            }
+        }
+    }
+}
+
+/// Has the threads of `sockets` end when they have answered what is there.
+pub(super) fn stop(sockets: &[Arc<UdpSocket>], stopped: &AtomicBool) {
+    stopped.store(true, Ordering::Release);
+    for socket in sockets {
+        // Says ENOTCONN of a socket without a peer, and wakes who waits on it all the same.
+        let _ = SockRef::from(&**socket).shutdown(Shutdown::Read);
+    }
+}

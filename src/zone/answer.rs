@@ -1,0 +1,240 @@
+//! What the zone says to a question, as values: outcome, RRsets, records. Encoders turn them into octets.
+//!
+//! RRsets are views into a [`Snapshot`]: nothing is copied, and only globs allocate. Records are handed to a
+//! visitor, which may stop where its message is full, so that a service of thousands costs no more than what
+//! is sent of it. An answer begins at the record that a seed picks, so that clients which take the first spread.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use super::addresses::{Addresses, Counted};
+use super::apex::{EXPIRE, MAILBOX, NAME_SERVER, REFRESH, RETRY, Zone};
+use super::member::{Member, Target};
+use super::set::Set;
+use super::snapshot::{Group, Served, Snapshot};
+
+/// Record types that the zone has or that questions speak of (RFC 1035 §3.2.2).
+pub mod rtype {
+    #![allow(missing_docs, reason = "they are the standard's names")]
+    pub const A: u16 = 1;
+    pub const NS: u16 = 2;
+    pub const SOA: u16 = 6;
+    pub const PTR: u16 = 12;
+    pub const TXT: u16 = 16;
+    pub const AAAA: u16 = 28;
+    pub const SRV: u16 = 33;
+    pub const OPT: u16 = 41;
+    pub const IXFR: u16 = 251;
+    pub const AXFR: u16 = 252;
+    pub const ANY: u16 = 255;
+}
+
+/// What the zone says.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// The name is in no zone of ours.
+    Refused,
+    /// Nothing is at the name or below it (RFC 8020 §2); with the SOA record that bounds how long this holds.
+    NxDomain(Rrset<'a>),
+    /// The name exists without such records (RFC 2308 §2.2); with the SOA record.
+    NoData(Rrset<'a>),
+    /// These.
+    Records(Records<'a>),
+}
+
+/// The RRset asked for, and the way to what belongs with it.
+#[derive(Debug)]
+pub struct Records<'a> {
+    /// What was asked for.
+    pub answer: Rrset<'a>,
+    pub(super) snapshot: &'a Snapshot,
+}
+
+/// Records of one name and type.
+#[derive(Debug)]
+pub struct Rrset<'a> {
+    /// `None` is the name asked for, bit by bit as asked.
+    pub owner: Option<Name<'a>>,
+    /// See [`rtype`].
+    pub rtype: u16,
+    /// Seconds.
+    pub ttl: u32,
+    pub(super) data: Data<'a>,
+}
+
+/// A name in three pieces of wire form that follow each other; the last ends with the root label. Equal pieces
+/// of one snapshot's names are mostly the same octets in memory, which makes for cheap compression.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<'a>(pub [&'a [u8]; 3]);
+
+/// The data of one record.
+#[derive(Debug, Clone, Copy)]
+pub enum Rdata<'a> {
+    /// Of A, AAAA and TXT, as it is on the wire.
+    Octets(&'a [u8]),
+    /// Of NS and PTR.
+    Name(Name<'a>),
+    /// Priority, weight and port as on the wire, and the target, which is never compressed (RFC 2782).
+    Srv(&'a [u8], Name<'a>),
+    /// Primary, mailbox; serial, refresh, retry, expire, minimum.
+    Soa(Name<'a>, Name<'a>, [u32; 5]),
+}
+
+/// Where the records of an RRset come from.
+#[derive(Debug)]
+pub(super) enum Data<'a> {
+    Soa(&'a Zone, [u32; 5]),
+    NameServer(&'a Zone),
+    /// PTR to the zone itself (RFC 6763 §11).
+    Browse(&'a Zone),
+    A(&'a Set<Counted<4>>),
+    Aaaa(&'a Set<Counted<16>>),
+    /// PTR to service types (RFC 6763 §9).
+    Services(&'a Set<Served>, &'a Zone),
+    /// PTR to the members of a type or subtype, whose names are below the type.
+    Instances(&'a Set<Member>, &'a Group, &'a Zone),
+    /// SRV of the members of a type or subtype.
+    Targets(&'a Set<Member>, &'a Zone),
+    Target(&'a Member, &'a Zone),
+    Txt(&'a Member),
+    MatchedInstances(Vec<(&'a Member, &'a Group)>, &'a Zone),
+    MatchedTargets(Vec<(&'a Member, &'a Group)>, &'a Zone),
+}
+
+impl<'a> Rrset<'a> {
+    /// Hands every record to `visit`, beginning with the one that `seed` picks, until that breaks.
+    pub fn records<B>(&self, seed: usize, mut visit: impl FnMut(Rdata<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
+        match &self.data {
+            Data::Soa(zone, numbers) => {
+                visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers))
+            }
+            Data::NameServer(zone) => visit(Rdata::Name(zone.child(NAME_SERVER))),
+            Data::Browse(zone) => visit(Rdata::Name(zone.child(&[]))),
+            Data::A(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
+            Data::Aaaa(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
+            Data::Services(set, zone) => set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(&s.labels)))),
+            Data::Instances(set, service, zone) => {
+                set.iter_from(seed).try_for_each(|m| visit(Rdata::Name(zone.instance(m, service))))
+            }
+            Data::Targets(set, zone) => set.iter_from(seed).try_for_each(|m| visit(zone.srv(m))),
+            Data::Target(member, zone) => visit(zone.srv(member)),
+            Data::Txt(member) => visit(Rdata::Octets(member.txt())),
+            Data::MatchedInstances(all, zone) => {
+                rotated(all, seed).try_for_each(|(m, service)| visit(Rdata::Name(zone.instance(m, service))))
+            }
+            Data::MatchedTargets(all, zone) => rotated(all, seed).try_for_each(|(m, _)| visit(zone.srv(m))),
+        }
+    }
+}
+
+fn rotated<T: Copy>(all: &[T], seed: usize) -> impl Iterator<Item = T> {
+    let (before, after) = all.split_at(if all.is_empty() { 0 } else { seed % all.len() });
+    after.iter().chain(before).copied()
+}
+
+impl<'a> Records<'a> {
+    /// Hands the RRsets that belong with the answer to `visit`, each once, until that breaks: of a PTR answer
+    /// SRV, TXT and addresses, of an SRV answer the addresses of every target (RFC 6763 §12), of NS its addresses.
+    pub fn additionals<B>(&self, seed: usize, visit: impl FnMut(Rrset<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
+        let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::default(), visit };
+        match &self.answer.data {
+            Data::NameServer(zone) => {
+                additionals.addresses(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server)
+            }
+            Data::Instances(set, service, zone) => {
+                set.iter_from(seed).try_for_each(|m| additionals.instance(m, service, zone))
+            }
+            Data::MatchedInstances(all, zone) => {
+                rotated(all, seed).try_for_each(|(m, service)| additionals.instance(m, service, zone))
+            }
+            Data::Targets(set, zone) => set.iter_from(seed).try_for_each(|m| additionals.target(m, zone)),
+            Data::MatchedTargets(all, zone) => rotated(all, seed).try_for_each(|(m, _)| additionals.target(m, zone)),
+            Data::Target(member, zone) => additionals.target(member, zone),
+            Data::Soa(..) | Data::Browse(_) | Data::A(_) | Data::Aaaa(_) | Data::Services(..) | Data::Txt(_) => {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}
+
+struct Additionals<'a, F> {
+    snapshot: &'a Snapshot,
+    hosts: Seen,
+    visit: F,
+}
+
+impl<'a, B, F: FnMut(Rrset<'a>) -> ControlFlow<B>> Additionals<'a, F> {
+    fn instance(&mut self, member: &'a Member, service: &'a Group, zone: &'a Zone) -> ControlFlow<B> {
+        let owner = Some(zone.instance(member, service));
+        let ttl = member.ttl();
+        (self.visit)(Rrset { owner, rtype: rtype::SRV, ttl, data: Data::Target(member, zone) })?;
+        (self.visit)(Rrset { owner, rtype: rtype::TXT, ttl, data: Data::Txt(member) })?;
+        self.target(member, zone)
+    }
+
+    fn target(&mut self, member: &'a Member, zone: &'a Zone) -> ControlFlow<B> {
+        let Target::Label(label) = member.target() else { return ControlFlow::Continue(()) };
+        match self.snapshot.addresses(label) {
+            Some(addresses) if self.hosts.is_new(addresses) => self.addresses(zone.child(label), addresses),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn addresses(&mut self, owner: Name<'a>, addresses: &'a Addresses) -> ControlFlow<B> {
+        let (owner, ttl) = (Some(owner), addresses.ttls.shortest(self.snapshot.fixed.ttl));
+        if !addresses.v4.is_empty() {
+            (self.visit)(Rrset { owner, rtype: rtype::A, ttl, data: Data::A(&addresses.v4) })?;
+        }
+        if !addresses.v6.is_empty() {
+            (self.visit)(Rrset { owner, rtype: rtype::AAAA, ttl, data: Data::Aaaa(&addresses.v6) })?;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Hosts that were given already, by where their addresses are in memory. The first are kept on the stack:
+/// more than these do not fit into a datagram.
+#[derive(Default)]
+struct Seen {
+    first: [usize; 32],
+    count: usize,
+    more: Option<HashSet<usize>>,
+}
+
+impl Seen {
+    fn is_new(&mut self, addresses: &Addresses) -> bool {
+        let at = std::ptr::from_ref(addresses).addr();
+        if self.first[..self.count].contains(&at) {
+            return false;
+        }
+        if let Some(free) = self.first.get_mut(self.count) {
+            *free = at;
+            self.count += 1;
+            return true;
+        }
+        self.more.get_or_insert_default().insert(at)
+    }
+}
+
+impl Zone {
+    pub(super) fn child<'a>(&'a self, labels: &'a [u8]) -> Name<'a> {
+        Name([labels, &[], self.name.as_wire()])
+    }
+
+    fn instance<'a>(&'a self, member: &'a Member, service: &'a Group) -> Name<'a> {
+        Name([member.label(), &service.labels, self.name.as_wire()])
+    }
+
+    fn srv<'a>(&'a self, member: &'a Member) -> Rdata<'a> {
+        let target = match member.target() {
+            Target::Label(label) => self.child(label),
+            Target::Foreign(name) => Name([&[], &[], name]),
+        };
+        Rdata::Srv(member.srv_head(), target)
+    }
+
+    /// The SOA record; `ttl` in seconds.
+    pub(super) fn soa<'a>(&'a self, owner: Option<Name<'a>>, ttl: u32, serial: u32, minimum: u32) -> Rrset<'a> {
+        Rrset { owner, rtype: rtype::SOA, ttl, data: Data::Soa(self, [serial, REFRESH, RETRY, EXPIRE, minimum]) }
+    }
+}

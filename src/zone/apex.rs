@@ -1,0 +1,70 @@
+//! What a zone says of itself: SOA, NS and the addresses of its name server.
+
+use std::time::Duration;
+
+use super::Config;
+use super::addresses::{Addresses, Claim};
+use crate::service::{Address, DomainName, Source};
+
+/// The label of the name server in each zone, as it is on the wire.
+pub(super) const NAME_SERVER: &[u8] = b"\x02ns";
+/// The mailbox of the one responsible (RFC 2142 §7).
+pub(super) const MAILBOX: &[u8] = b"\x0ahostmaster";
+/// Seconds between a secondary's questions for the serial.
+pub(super) const REFRESH: u32 = 60;
+/// Seconds until it asks again after a failure.
+pub(super) const RETRY: u32 = 10;
+/// Seconds after which it stops answering: a registry that was away for a day knows nothing.
+pub(super) const EXPIRE: u32 = 86_400;
+/// TTLs are at most 2^31 - 1 (RFC 2181 §8).
+const TTL_MAX: u64 = (1 << 31) - 1;
+
+/// What holds for all zones and does not change.
+#[derive(Debug)]
+pub(super) struct Zones {
+    /// The longest name first, so that a zone within another is found.
+    pub(super) zones: Box<[Zone]>,
+    /// Seconds.
+    pub(super) ttl: u32,
+    /// Seconds.
+    pub(super) negative_ttl: u32,
+    /// Of `ns` in each zone.
+    pub(super) name_server: Addresses,
+}
+
+/// One zone.
+#[derive(Debug)]
+pub(super) struct Zone {
+    /// Wire form, case as configured.
+    pub(super) name: DomainName,
+    /// Wire form in lower case.
+    folded: Box<[u8]>,
+}
+
+impl Zones {
+    pub(super) fn new(config: &Config, name_server: &[Address]) -> Self {
+        let ttl = seconds(config.ttl);
+        let mut zones: Box<[Zone]> = config.domains.iter().map(Zone::new).collect();
+        zones.sort_by_key(|zone| std::cmp::Reverse(zone.folded.len()));
+        let claim = Claim { addresses: name_server.to_vec(), source: Source::Own, ttl };
+        let mut addresses = Addresses::new();
+        addresses.add(&claim, ttl);
+        Self { zones, ttl, negative_ttl: seconds(config.negative_ttl), name_server: addresses }
+    }
+
+    /// The zone that a name in lower case is at or below, and the octets in front of it. (The caller finds out
+    /// whether they end at a label.)
+    pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> impl Iterator<Item = (&Zone, &'q [u8])> {
+        self.zones.iter().filter_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
+    }
+}
+
+impl Zone {
+    fn new(name: &DomainName) -> Self {
+        Self { name: name.clone(), folded: name.as_wire().to_ascii_lowercase().into() }
+    }
+}
+
+fn seconds(ttl: Duration) -> u32 {
+    u32::try_from(ttl.as_secs().min(TTL_MAX)).expect("at most 2^31 - 1")
+}
