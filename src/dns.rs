@@ -24,10 +24,12 @@ mod stream;
 mod udp;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -44,6 +46,7 @@ use access::Access;
 use bind::Bound;
 use connections::Connections;
 use stream::Streams;
+use udp::Serving;
 
 pub use bind::BindError;
 
@@ -128,7 +131,7 @@ impl Dns {
     /// Runs until `stop`, then answers what has arrived and ends.
     pub async fn run(self, registry: Registry, stop: CancellationToken) {
         let Self { bound, config, .. } = self;
-        let (access, stopped) = (Access::new(&config), Arc::new(AtomicBool::new(false)));
+        let (access, mut serving) = (Access::new(&config), Serving::default());
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams {
             registry: registry.clone(),
@@ -138,15 +141,14 @@ impl Dns {
             stop: stop.clone(),
         };
         let mut running = JoinSet::new();
-        let mut sockets = Vec::new();
         for Bound { address, udp, tcp } in bound {
             for socket in udp {
                 let socket = Arc::new(socket);
-                sockets.push(socket.clone());
-                let (registry, access, stopped) = (registry.clone(), access.clone(), stopped.clone());
+                serving.sockets.push(socket.clone());
+                let (registry, access, stopped) = (registry.clone(), access.clone(), serving.stopped.clone());
                 // A thread of its own, for it blocks in the kernel for as long as the server runs.
                 running.spawn_blocking(move || {
-                    let serve = || udp::serve(&socket, &registry, &access, &stopped);
+                    let serve = || udp::serve(&socket, registry.reader(), &access, &stopped);
                     // Should a datagram find a fault of ours, its batch is lost and nothing more.
                     while catch_unwind(AssertUnwindSafe(serve)).is_err() {}
                 });
@@ -157,7 +159,7 @@ impl Dns {
             }
         }
         stop.cancelled().await;
-        udp::stop(&sockets, &stopped);
+        drop(serving);
         while running.join_next().await.is_some() {}
     }
 }

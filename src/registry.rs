@@ -109,7 +109,7 @@ impl Registry {
             before: None,
             after: Some(Arc::clone(slot.effective())),
         });
-        let zone = zone.with(&listed.collect::<Vec<_>>());
+        let zone = zone.clone().at(revision).with(&listed.collect::<Vec<_>>());
         let shared = Arc::new(Shared::new(Clock::resume(clock), History(history), &table, zone));
         let (durable, durable_calls) = mpsc::channel(QUEUE);
         let (volatile, volatile_calls) = mpsc::channel(QUEUE);

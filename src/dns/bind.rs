@@ -41,7 +41,9 @@ pub enum BindError {
     )]
     Forbidden(SocketAddr),
     /// EADDRNOTAVAIL
-    #[error("DNS cannot listen on {0}: no interface of this machine has that address; `ip address` shows which there are")]
+    #[error(
+        "DNS cannot listen on {0}: no interface of this machine has that address; `ip address` shows which there are"
+    )]
     NotOurs(SocketAddr),
     /// Nothing to listen on.
     #[error("dns.listen is empty; give at least one address, such as \"127.0.0.1:5300\"")]

@@ -106,7 +106,9 @@ impl Response {
         let answer = context.zone.answer(&Question { name: &name, rtype, globs });
         self.metadata.authoritative = !matches!(answer, Answer::Refused);
         let asked = query.original().name();
-        let room = usize::from(self.limit) - HEADER - request.queries.as_bytes().len()
+        let room = usize::from(self.limit)
+            - HEADER
+            - request.queries.as_bytes().len()
             - self.edns.as_ref().map_or(0, |_| OPT_SIZE);
         let mut section = Filling { asked, room, ends: Vec::new() };
         match answer {
@@ -174,7 +176,8 @@ impl Filling<'_> {
         let owner = rrset.owner.as_ref().map_or_else(|| self.asked.clone(), name);
         let rtype = RecordType::from(rrset.rtype);
         rrset.records(seed, |rdata| {
-            let length = rrset.owner.map_or(POINTER, |owner| self.measure(&owner)) + RECORD_HEAD + self.measure_data(&rdata);
+            let length =
+                rrset.owner.map_or(POINTER, |owner| self.measure(&owner)) + RECORD_HEAD + self.measure_data(&rdata);
             match self.room.checked_sub(length) {
                 None => ControlFlow::Break(()),
                 Some(room) => {

@@ -172,14 +172,14 @@ mod tests {
     fn what_is_not_plain_is_odd() {
         let with_opt = [&with(QUERY, 11, 1), OPT].concat();
         let odd = [
-            with(QUERY, 2, 0x28),                         // opcode 5
-            with(QUERY, 5, 2),                            // two questions
-            with(QUERY, 7, 1),                            // an answer
-            with(QUERY, 11, 1),                           // an additional record that is not there
-            with(QUERY, 12, 0xc0),                        // a pointer
-            QUERY[..QUERY.len() - 1].to_vec(),            // cut
-            with(&with_opt, QUERY.len() + 6, 1),          // EDNS 1
-            [&with_opt[..], &[0]].concat(),               // something behind
+            with(QUERY, 2, 0x28),                                                  // opcode 5
+            with(QUERY, 5, 2),                                                     // two questions
+            with(QUERY, 7, 1),                                                     // an answer
+            with(QUERY, 11, 1),                  // an additional record that is not there
+            with(QUERY, 12, 0xc0),               // a pointer
+            QUERY[..QUERY.len() - 1].to_vec(),   // cut
+            with(&with_opt, QUERY.len() + 6, 1), // EDNS 1
+            [&with_opt[..], &[0]].concat(),      // something behind
             with(&[&with_opt[..], &[0, 9, 0, 1]].concat(), with_opt.len() - 1, 4), // an option that is cut
         ];
         for octets in odd {

@@ -18,15 +18,15 @@ use tracing::error;
 use super::access::Access;
 use super::batch::Batch;
 use super::respond::{Context, respond};
-use crate::registry::Registry;
+use crate::registry::Reader;
 
 /// Batches answered after the stop, at most: what had arrived, even if more keeps coming.
 const DRAINED_MAX: usize = 64;
 /// Pause after the socket failed, so that a failure that stays does not take a core.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers on `socket` until [`stop`], and then what had arrived.
-pub(super) fn serve(socket: &UdpSocket, registry: &Registry, access: &Access, stopped: &AtomicBool) {
+/// Answers on `socket` until it is `stopped`, and then what had arrived.
+pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, stopped: &AtomicBool) {
     let mut batch = Batch::new();
     let mut seed = 0_usize;
     let mut drained = 0;
@@ -55,11 +55,20 @@ pub(super) fn serve(socket: &UdpSocket, registry: &Registry, access: &Access, st
     }
 }
 
-/// Has the threads of `sockets` end when they have answered what is there.
-pub(super) fn stop(sockets: &[Arc<UdpSocket>], stopped: &AtomicBool) {
-    stopped.store(true, Ordering::Release);
-    for socket in sockets {
-        // Says ENOTCONN of a socket without a peer, and wakes who waits on it all the same.
-        let _ = SockRef::from(&**socket).shutdown(Shutdown::Read);
+/// The sockets that threads serve. When it is dropped they answer what has arrived, and end: also where nobody
+/// says stop, because the runtime goes away.
+#[derive(Debug, Default)]
+pub(super) struct Serving {
+    pub(super) sockets: Vec<Arc<UdpSocket>>,
+    pub(super) stopped: Arc<AtomicBool>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        for socket in &self.sockets {
+            // Says ENOTCONN of a socket without a peer, and wakes who waits on it all the same.
+            let _ = SockRef::from(&**socket).shutdown(Shutdown::Read);
+        }
     }
 }

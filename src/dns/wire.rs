@@ -43,7 +43,9 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer:
     };
     match answer {
         Answer::Refused => {}
-        Answer::NxDomain(soa) | Answer::NoData(soa) => truncated = message.rrset(soa, 0, &mut counts.authority).is_err(),
+        Answer::NxDomain(soa) | Answer::NoData(soa) => {
+            truncated = message.rrset(soa, 0, &mut counts.authority).is_err()
+        }
         Answer::Records(records) => {
             truncated = message.rrset(&records.answer, seed, &mut counts.answer).is_err();
             if !truncated {

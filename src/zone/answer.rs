@@ -105,14 +105,14 @@ impl<'a> Rrset<'a> {
     /// Hands every record to `visit`, beginning with the one that `seed` picks, until that breaks.
     pub fn records<B>(&self, seed: usize, mut visit: impl FnMut(Rdata<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
         match &self.data {
-            Data::Soa(zone, numbers) => {
-                visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers))
-            }
+            Data::Soa(zone, numbers) => visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers)),
             Data::NameServer(zone) => visit(Rdata::Name(zone.child(NAME_SERVER))),
             Data::Browse(zone) => visit(Rdata::Name(zone.child(&[]))),
             Data::A(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
             Data::Aaaa(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
-            Data::Services(set, zone) => set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(&s.labels)))),
+            Data::Services(set, zone) => {
+                set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(&s.labels))))
+            }
             Data::Instances(set, service, zone) => {
                 set.iter_from(seed).try_for_each(|m| visit(Rdata::Name(zone.instance(m, service))))
             }
@@ -138,9 +138,7 @@ impl<'a> Records<'a> {
     pub fn additionals<B>(&self, seed: usize, visit: impl FnMut(Rrset<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
         let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::default(), visit };
         match &self.answer.data {
-            Data::NameServer(zone) => {
-                additionals.addresses(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server)
-            }
+            Data::NameServer(zone) => additionals.addresses(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server),
             Data::Instances(set, service, zone) => {
                 set.iter_from(seed).try_for_each(|m| additionals.instance(m, service, zone))
             }
