@@ -23,7 +23,6 @@ use crate::http::{self, Http};
 use crate::mdns::{self, Mdns};
 use crate::registry::Registry;
 use crate::registry::Writer;
-use crate::service::Address;
 use crate::store::{self, Store};
 use crate::zone::Snapshot;
 
@@ -85,8 +84,7 @@ impl Server {
         let http = Http::bind(&config.http)?;
         let mdns = Mdns::bind(&config.mdns)?;
         let opened = Store::open(&config.store, &config.data_dir)?;
-        let name_server: Vec<_> = dns.addresses().iter().filter_map(|a| Address::new(a.ip()).ok()).collect();
-        let zone = Snapshot::new(&config.zone, &name_server);
+        let zone = Snapshot::new(&config.zone, &dns.name_server_addresses());
         let (registry, writer) = Registry::open(&config.lease, opened, &zone);
         let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
         Ok(Self { dns, http, mdns, terms, registry, writer })

@@ -29,27 +29,25 @@ pub(super) struct Bound {
 pub enum BindError {
     /// EADDRINUSE
     #[error(
-        "DNS cannot listen on {0}: another program has that port; stop it (`ss -lunpt` shows it) \
+        "cannot listen on {0}: another program has that port; stop it (`ss -lunpt` shows it) \
          or choose another address with --dns or dns.listen"
     )]
     Taken(SocketAddr),
     /// EACCES
     #[error(
-        "DNS may not listen on {0}: ports below 1024 are the system's; run \
+        "may not listen on {0}: ports below 1024 are the system's; run \
          `sysctl net.ipv4.ip_unprivileged_port_start=53`, give the program CAP_NET_BIND_SERVICE, \
          or choose another port with --dns or dns.listen"
     )]
     Forbidden(SocketAddr),
     /// EADDRNOTAVAIL
-    #[error(
-        "DNS cannot listen on {0}: no interface of this machine has that address; `ip address` shows which there are"
-    )]
+    #[error("cannot listen on {0}: no interface of this machine has that address; `ip address` shows which there are")]
     NotOurs(SocketAddr),
     /// Nothing to listen on.
     #[error("dns.listen is empty; give at least one address, such as \"127.0.0.1:5300\"")]
     Nothing,
     /// Whatever else the system said.
-    #[error("DNS cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}")]
     Other(SocketAddr, #[source] io::Error),
 }
 
