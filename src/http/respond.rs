@@ -124,3 +124,26 @@ pub(super) fn locate(headers: &mut HeaderMap, path: &str) {
     let value = path.try_into().expect("percent-encoded");
     headers.insert(axum::http::header::LOCATION, value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_registry_refuses_has_a_status_and_says_when_to_come_again() {
+        let store = || Refusal::Store("disk full".into());
+        for (refusal, status, retry_after) in [
+            (Refusal::NotYours("web1".into()), 409, None),
+            (store(), 503, Some("5")),
+            (Refusal::Busy, 503, Some("1")),
+            (Refusal::Full(7), 507, None),
+            (Refusal::Stopped, 503, Some("5")),
+        ] {
+            let response = Refused::from(refusal.clone()).into_response();
+            assert_eq!(response.status(), status, "{refusal}");
+            let header = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(header, retry_after, "{refusal}");
+        }
+        assert!(problem_of(&store()).detail.contains("disk full"));
+    }
+}

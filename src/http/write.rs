@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::api::{self, BATCH_MAX, Fault, Heartbeat, Instance, Invalid, Json, Outcome, Problem, Registration};
+use crate::api::{self, BATCH_MAX, Fault, Heartbeat, Instance, Invalid, Json, Kind, Outcome, Problem, Registration};
 use crate::registry::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{InstanceId, Origin, Status};
 
@@ -95,7 +95,15 @@ pub(super) async fn deregister(
 }
 
 /// `POST /v1/instances/{type}/{instance}/renew`
-pub(super) async fn renew(State(edge): State<Edge>, Addressed(id): Addressed) -> Result<Response, Refused> {
+pub(super) async fn renew(
+    State(edge): State<Edge>,
+    Addressed(id): Addressed,
+    Precondition(condition): Precondition,
+) -> Result<Response, Refused> {
+    if condition != Condition::Always {
+        let detail = "a renewal depends on nothing: leave If-Match and If-None-Match out";
+        return Err(Problem::new(Kind::MalformedRequest, detail).into());
+    }
     let applied = edge.apply(Operation::Renew(id)).await?;
     Ok(registered(&applied, &edge.heartbeat_of(&applied)))
 }

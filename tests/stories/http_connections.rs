@@ -129,6 +129,46 @@ fn beyond_all_connections_clients_wait_their_turn() {
 }
 
 #[test]
+fn a_client_that_takes_no_answers_is_given_up() {
+    let portolan = start("connections = 1\nrequest_timeout = \"500ms\"");
+    let item = |n| serde_json::json!({"service": "auth", "instance": format!("a{n}"), "port": 1});
+    portolan.post("/v1/heartbeat", &(0..1000).map(item).collect()).expect(200);
+
+    // More than socket buffers hold, and none of it is read.
+    let mut greedy = connect(&portolan);
+    let request = b"GET /v1/instances?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    greedy.write_all(&request.repeat(50)).unwrap();
+
+    // There is room for one connection only.
+    let mut next = connect(&portolan);
+    next.write_all(GET).unwrap();
+    assert!(answer(&mut next).starts_with("HTTP/1.1 200"));
+    drop(greedy);
+}
+
+#[test]
+fn out_of_file_descriptors_it_waits_and_goes_on() {
+    let limited = ["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"];
+    let portolan = Launch::new().under(limited).start();
+    let crowd: Vec<_> = (0..80).map(|_| connect(&portolan)).collect();
+    wait_until("it has noticed", PATIENCE, || portolan.log().contains("cannot accept").then_some(()));
+    drop(crowd);
+    portolan.get("/healthz").expect(200);
+    let complaints = portolan.log().matches("cannot accept").count();
+    assert!(complaints < 50, "it does not spin: {complaints} complaints");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let portolan = start("");
+    let address = portolan.http.to_string();
+    let Err((status, said)) = Launch::new().args(["--http", &address]).try_start() else { panic!("it started") };
+    assert!(!status.success());
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    assert!(said.contains("stop it, or choose another address with --http or http.listen"), "{said}");
+}
+
+#[test]
 fn what_is_no_http_is_refused_and_closed() {
     let portolan = start("");
     for octets in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"HELO you\r\n\r\n", &[b'a'; 100_000]] {

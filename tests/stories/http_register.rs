@@ -173,6 +173,7 @@ fn a_renewal_of_the_unknown_says_to_register() {
     portolan.heartbeat(&auth("a1"));
     let renewed = portolan.request("POST", "/v1/instances/auth/A1/renew", &[], "").expect(200).json();
     assert_eq!((&renewed["instance"], &renewed["created"]), (&json!("a1"), &json!(false)));
+    portolan.request("POST", "/v1/instances/auth/a1/renew", &[("If-Match", "*")], "").expect(400);
     let unknown = portolan.request("POST", "/v1/instances/auth/a2/renew", &[], "").expect(404).json();
     assert_eq!(unknown["type"], "/problems/not-registered");
     assert!(unknown["detail"].as_str().unwrap().contains("POST /v1/heartbeat"), "{unknown}");
