@@ -1,15 +1,25 @@
-//! The command line: one file per subcommand, one for what reaches the terminal.
+//! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told.
 //!
-//! Commands other than `serve` and `browse` talk HTTP through the client library; none opens the database, so they
-//! work from any machine and beside a running registry.
+//! Commands other than `serve` and `browse` talk HTTP through the client library. None opens the database: they work
+//! from any machine, and beside a running registry.
 
+mod browse;
+mod config;
+mod deregister;
 mod failure;
+mod filter;
+mod list;
+mod lookup;
 mod output;
+mod register;
 mod serve;
+mod signals;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::Client;
 
 use failure::Failure;
 
@@ -24,25 +34,54 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Register(Box<register::Register>),
+    Deregister(deregister::Deregister),
+    List(list::List),
+    Lookup(lookup::Lookup),
+    Browse(browse::Browse),
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+/// Which registry to talk to.
+#[derive(Debug, Args)]
+struct Registry {
+    /// Where the registry is.
+    #[arg(long, value_name = "URL", env = "PORTOLAN_URL", default_value = "http://localhost:8420")]
+    url: String,
+}
+
+impl Registry {
+    fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.url)?)
+    }
 }
 
 /// Runs the program on the arguments and the environment of the process.
 pub fn main() -> ExitCode {
-    // Usage errors end here, with status 2 and clap's own text.
+    // Usage errors end here, with status 2 and clap's own words.
     let Arguments { command } = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::Start(error.into()).report(),
     };
-    let done = runtime.block_on(async {
-        match command {
-            Command::Serve(serve) => serve.run().await,
-        }
-    });
-    // Not waiting for threads that block: a second signal, or a resolver that hangs, must not hold the process.
+    let done = runtime.block_on(run(command));
+    // Threads that block must not hold the process: a second signal ends it at once.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Register(register) => register.run().await,
+        Command::Deregister(deregister) => deregister.run().await,
+        Command::List(list) => list.run().await,
+        Command::Lookup(lookup) => lookup.run().await,
+        Command::Browse(browse) => browse.run().await,
+        Command::Config(config) => config.run(),
     }
 }

@@ -129,7 +129,10 @@ impl Server {
         }
         let written = writer.close(WRITER_GRACE).await;
         let answered = dns.close(DNS_GRACE).await;
-        ended.map_or(written.and(answered), |name| Err(Fault::Ended(name)))
+        match ended {
+            Some(name) => Err(Fault::Ended(name)),
+            None => written.and(answered),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What users do with portolan, a file per story: the real program, real sockets, real peers.
 #![allow(missing_docs, unreachable_pub, reason = "a test binary has no public face")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by failing")]
 
 #[allow(dead_code, unused_imports, reason = "what one story does not need the next one does")]
 mod support;

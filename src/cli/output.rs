@@ -2,7 +2,8 @@
 //!
 //! Names and attributes are strangers' text. In lines, tables and complaints their control and invisible characters
 //! are written as `\u{…}`; JSON is data for programs, and serde escapes the controls.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that talks to users")]
+//!
+//! Road not taken: `println!`, which panics when the reader has gone.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -17,10 +16,11 @@ use crate::service::DomainName;
 
 use super::failure::Failure;
 use super::output;
+use super::signals::Signals;
 
 /// Run the registry.
 ///
-/// Every setting comes from a flag, else from the environment (PORTOLAN_, the table, the key: PORTOLAN_ZONE_TTL;
+/// Every setting comes from a flag, else from the environment (PORTOLAN_, the table, the key: `PORTOLAN_ZONE_TTL`;
 /// lists by comma), else from the file, else from its default.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -45,7 +45,7 @@ pub(super) struct Serve {
     /// Do not take in what announces itself by multicast DNS.
     #[arg(long)]
     no_mdns: bool,
-    /// What is logged: error, warn, info, debug, or by room such as warn,portolan::dns=debug.
+    /// What is logged: error, warn, info, debug, or by room such as `warn,portolan::dns=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
     /// Print the ready line and the log as JSON.
@@ -70,7 +70,7 @@ impl Serve {
         let stop = CancellationToken::new();
         tokio::select! {
             done = server.run(stop.clone()) => Ok(done?),
-            number = signals.obey(&stop) => Err(Failure::Signal(number)),
+            number = obey(signals, &stop) => Err(Failure::Signal(number)),
         }
     }
 
@@ -97,6 +97,15 @@ impl Serve {
     }
 }
 
+/// Cancels `stop` at the first signal; gives the number of the second.
+async fn obey(mut signals: Signals, stop: &CancellationToken) -> u8 {
+    let (name, _) = signals.next().await;
+    info!("{name}: stopping; a second signal ends me at once");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop.cancel();
+    signals.next().await.1
+}
+
 /// Logs to standard error: standard output is for what was asked for.
 fn start_log(config: &Config, json: bool) {
     let log = tracing_subscriber::fmt().with_env_filter(config.log_filter()).with_writer(io::stderr);
@@ -117,7 +126,7 @@ fn warn_of_local(config: &Config) {
 /// The ready line for programs.
 #[derive(Debug, Serialize)]
 struct Ready<'a> {
-    ready: bool,
+    event: &'static str,
     version: &'static str,
     pid: u32,
     http: &'a [SocketAddr],
@@ -131,7 +140,7 @@ fn announce(config: &Config, server: &Server, json: bool) {
     let (http, dns, zones) = (server.http_addresses(), server.dns_addresses(), &config.zone.domains);
     if json {
         output::json(&Ready {
-            ready: true,
+            event: "ready",
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             http,
@@ -157,32 +166,4 @@ fn announce(config: &Config, server: &Server, json: bool) {
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-}
-
-/// SIGTERM and SIGINT: the first one asks, the second one does not.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Cancels `stop` at the first signal; gives the number of the second.
-    async fn obey(mut self, stop: &CancellationToken) -> u8 {
-        let (name, _) = self.next().await;
-        info!("{name}: stopping; a second signal ends me at once");
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        stop.cancel();
-        self.next().await.1
-    }
-
-    async fn next(&mut self) -> (&'static str, u8) {
-        tokio::select! {
-            _ = self.terminate.recv() => ("SIGTERM", 15),
-            _ = self.interrupt.recv() => ("SIGINT", 2),
-        }
-    }
 }

@@ -1,0 +1,74 @@
+//! Which instances a command is about, and the texts that its tables share.
+
+use std::net::IpAddr;
+
+use clap::Args;
+
+use crate::api::{self, Instance, TxtValue};
+use crate::service::{Source, Status};
+
+/// Conditions that list and lookup share; each narrows.
+#[derive(Debug, Args)]
+pub(super) struct Conditions {
+    /// Only instances of this name; * and ? are wild.
+    #[arg(long, value_name = "GLOB")]
+    instance: Option<String>,
+    /// Only instances with this tag; may repeat, then all are needed.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Only instances with this attribute; may repeat, then all are needed.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
+    txt: Vec<(String, String)>,
+    /// Only instances from this source: api, file, mdns or self; may repeat for alternatives.
+    #[arg(long, value_name = "SOURCE", value_parser = source)]
+    source: Vec<Source>,
+}
+
+impl Conditions {
+    /// The filter for `service` and these conditions.
+    pub(super) fn filter(self, service: Option<String>, status: Vec<Status>) -> api::Filter {
+        let Self { instance, tag, txt, source } = self;
+        api::Filter { service, instance, status, tags: tag, txt, source, limit: None, cursor: None }
+    }
+}
+
+/// Reads `key=value`; a key alone has the empty value.
+pub(super) fn attribute(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if key.is_empty() {
+        return Err("an attribute needs a key: write key=value".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+pub(super) fn status(text: &str) -> Result<Status, String> {
+    Status::parse(text).ok_or_else(|| format!("give one of {}", Status::ALL.map(Status::as_str).join(", ")))
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    Source::parse(text).ok_or_else(|| format!("give one of {}", Source::ALL.map(Source::as_str).join(", ")))
+}
+
+/// `_auth._tcp`
+pub(super) fn service_type(instance: &Instance) -> String {
+    format!("_{}.{}", instance.service, instance.transport.label())
+}
+
+/// Where to connect to, without the final dot, which only DNS wants.
+pub(super) fn target(host: &str, port: u16) -> String {
+    format!("{}:{port}", host.trim_end_matches('.'))
+}
+
+pub(super) fn addresses(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// `path=/login beta`; octets that are no text in base64.
+pub(super) fn txt(instance: &Instance) -> String {
+    let attribute = |(key, value): &(String, TxtValue)| match value {
+        TxtValue::Flag => key.clone(),
+        TxtValue::Text(text) => format!("{key}={text}"),
+        TxtValue::Base64(text) => format!("{key}=base64:{text}"),
+    };
+    instance.txt.0.iter().map(attribute).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,58 @@
+//! `portolan lookup`: where to connect to, for programs and people who want to use a service.
+
+use clap::Args;
+
+use crate::api::Instance;
+use crate::service::Status;
+
+use super::Registry;
+use super::failure::Failure;
+use super::filter::{self, Conditions};
+use super::output;
+
+/// Find the instances of a service that DNS answers with; exits with 1 if there are none.
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    /// auth, _auth._tcp, or a glob such as 'au*'.
+    service: String,
+    #[command(flatten)]
+    conditions: Conditions,
+    #[command(flatten)]
+    registry: Registry,
+    /// Print all that is known, as a JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Lookup {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let client = self.registry.client()?;
+        let mut instances = client.list(self.conditions.filter(Some(self.service.clone()), vec![Status::Up])).await?;
+        instances.retain(|instance| instance.served);
+        // Lower is tried first (RFC 2782).
+        instances.sort_by_key(|instance| instance.priority);
+        if self.json {
+            output::json(&instances);
+        } else if !instances.is_empty() {
+            let rows: Vec<_> = instances.iter().map(row).collect();
+            output::table(["SERVICE", "INSTANCE", "TARGET", "ADDRESSES", "PRIORITY", "WEIGHT", "TXT"], &rows);
+        }
+        if instances.is_empty() {
+            Err(Failure::Nothing(format!("no instance of {} is up", self.service)))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn row(instance: &Instance) -> [String; 7] {
+    [
+        filter::service_type(instance),
+        instance.instance.clone(),
+        filter::target(&instance.host, instance.port),
+        filter::addresses(&instance.addresses),
+        instance.priority.to_string(),
+        instance.weight.to_string(),
+        filter::txt(instance),
+    ]
+}
