@@ -115,12 +115,17 @@ fn start_log(config: &Config, json: bool) {
 /// Stub resolvers send names in `.local` to multicast (RFC 6762 §22.1), and who does not know that searches long.
 fn warn_of_local(config: &Config) {
     let is_local = |zone: &&DomainName| zone.labels().last().is_some_and(|l| l.eq_ignore_ascii_case(b"local"));
-    if let Some(zone) = config.zone.domains.iter().find(is_local) {
+    if let Some(zone) = config.zone.domains.iter().find(is_local).map(without_root) {
         warn!(
             "many stub resolvers send names in .local to multicast and never ask for {zone}: if programs do not find \
              what dig finds, add a zone such as registry.internal to zone.domains (--zone)"
         );
     }
+}
+
+/// As people write it.
+fn without_root(zone: &DomainName) -> String {
+    zone.to_string().trim_end_matches('.').to_owned()
 }
 
 /// The ready line for programs.
@@ -151,7 +156,7 @@ fn announce(config: &Config, server: &Server, json: bool) {
     } else {
         let http_urls: Vec<_> = http.iter().map(|address| format!("http://{address}")).collect();
         let dns_texts: Vec<_> = dns.iter().map(ToString::to_string).collect();
-        let zone_texts: Vec<_> = zones.iter().map(|zone| zone.to_string().trim_end_matches('.').to_owned()).collect();
+        let zone_texts: Vec<_> = zones.iter().map(without_root).collect();
         output::line(&format!(
             "ready  {}, DNS at {} (UDP and TCP) for {}",
             http_urls.join(", "),

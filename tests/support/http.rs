@@ -40,15 +40,14 @@ impl Response {
 pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut head = vec![format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}", body.len())];
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        head += &format!("Host: {to}\r\n");
+        head.push(format!("Host: {to}"));
     }
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    let head = head.join("\r\n");
     // A server that has read enough may answer and close before it took all: what it said is what counts.
-    let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+    let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes);
     assert!(!bytes.is_empty(), "{method} {path} to {to} got no answer: {end:?}");

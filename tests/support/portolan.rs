@@ -80,7 +80,8 @@ impl Launch {
     /// Starts it and waits until it is ready or has ended; then its status and what it said on standard error.
     pub fn try_start(self) -> Result<Portolan, (ExitStatus, String)> {
         let temporary = self.data_dir.is_none().then(|| TempDir::new().expect("a temporary directory"));
-        let data_dir = self.data_dir.clone().or(temporary.as_ref().map(|t| t.path().to_owned())).unwrap();
+        let own = || temporary.as_ref().map(|temporary| temporary.path().to_owned());
+        let data_dir = self.data_dir.clone().or_else(own).unwrap();
         let mut child = self.command(&data_dir).spawn().expect("the program runs");
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
