@@ -7,11 +7,13 @@ mod support;
 
 mod stories {
     mod client;
+    mod durability;
     mod examples;
     mod http_bad_input;
     mod http_connections;
     mod http_list;
     mod http_machines;
     mod http_register;
+    mod lease_clock;
     mod shutdown;
 }
