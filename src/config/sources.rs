@@ -172,7 +172,7 @@ mod tests {
     fn every_key_has_a_variable_that_sets_it() {
         fn walk(table: &Table, path: &[String], found: &mut Vec<(Vec<String>, Value)>) {
             for (key, value) in table {
-                let path = [path, &[key.clone()]].concat();
+                let path = [path, std::slice::from_ref(key)].concat();
                 match value {
                     Value::Table(inner) => walk(inner, &path, found),
                     _ => found.push((path, value.clone())),
