@@ -1,0 +1,139 @@
+"""The load generators, dnsperf and wrk: run once, read what they say and what the server spent meanwhile."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from peers import Failed, SERVER_CORE, TICK
+
+HERE = pathlib.Path(__file__).resolve().parent
+# dnsperf: enough that a server seldom waits for it, few enough that no socket buffer of default size overflows.
+OUTSTANDING = 100
+SOCKETS = 10
+LOST_AFTER = 1  # seconds
+CUT_OFF = 30  # seconds beyond the asked duration after which a load generator is taken for hung
+
+
+@dataclass
+class Spent:
+    """What a run cost, by the wall and on the server's core."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0  # the server's
+    others: float = 0.0  # share of the core that neither the server nor idleness took: noise
+
+
+@dataclass
+class Dns:
+    """One run of dnsperf."""
+
+    queries: int
+    lost: int
+    rcodes: dict
+    mean_latency: float  # seconds
+    p99_latency: float | None  # seconds; only of a run that was told to look
+    spent: Spent
+
+    @property
+    def per_second(self):
+        return self.queries / self.spent.seconds
+
+    @property
+    def per_cpu_second(self):
+        return self.queries / self.spent.cpu_seconds
+
+    @property
+    def loss(self):
+        return self.lost / (self.queries + self.lost)
+
+
+@dataclass
+class Http:
+    """One run of wrk."""
+
+    requests: int
+    failures: int  # answers that are not 2xx or 3xx, and connections that broke
+    p99_latency: float  # seconds
+    spent: Spent
+
+
+@contextmanager
+def measuring(server):
+    """Fills in what is spent from here to the end of the block."""
+    spent = Spent()
+    start, cpu, busy = time.monotonic(), server.cpu_seconds(), core_busy()
+    yield spent
+    spent.seconds = time.monotonic() - start
+    spent.cpu_seconds = server.cpu_seconds() - cpu
+    spent.others = max(0.0, core_busy() - busy - spent.cpu_seconds) / spent.seconds
+
+
+def core_busy():
+    """Seconds that the server's core was not idle (proc(5), `/proc/stat`)."""
+    for line in pathlib.Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{SERVER_CORE}":
+            user, nice, system, _idle, _iowait, *rest = map(int, fields[:8])
+            return (user + nice + system + sum(rest)) / TICK
+    raise Failed(f"/proc/stat does not know core {SERVER_CORE}")
+
+
+def dnsperf(server, packets, seconds, rate=None):
+    """Asks what is in the file `packets` over and over; flat out, or at `rate` a second and looking at each latency.
+
+    To look costs dnsperf a good part of its speed, so it does not when flat out.
+    """
+    host, port = server.dns
+    command = ["dnsperf", "-s", host, "-p", str(port), "-B", "-d", packets, "-l", str(seconds), "-t", str(LOST_AFTER)]
+    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING)] + (["-Q", str(rate), "-v"] if rate else [])
+    with measuring(server) as spent:
+        said = run(command, seconds)
+    latencies = sorted(map(float, re.findall(r"^> \S+ .* ([\d.]+)$", said, re.M)))
+    spent.seconds = number(r"Run time \(s\):\s+([\d.]+)", said)
+    return Dns(
+        queries=int(number(r"Queries completed:\s+(\d+)", said)),
+        lost=int(number(r"Queries lost:\s+(\d+)", said)),
+        rcodes={name: int(count) for name, count in re.findall(r"([A-Z]+) (\d+) \([\d.]+%\)", said)},
+        mean_latency=number(r"Average Latency \(s\):\s+([\d.]+)", said),
+        p99_latency=latencies[len(latencies) * 99 // 100] if latencies else None,
+        spent=spent,
+    )
+
+
+def wrk(server, script, seconds, connections, **settings):
+    """Runs the Lua `script`, which finds the settings in its environment, over so many connections."""
+    host, port = server.http
+    command = ["wrk", "-t1", "-c", str(connections), "-d", f"{seconds}s", "-s", HERE / script, f"http://{host}:{port}"]
+    with measuring(server) as spent:
+        said = run(command, seconds, env=os.environ | {key.upper(): str(value) for key, value in settings.items()})
+    summary = json.loads(said[said.rindex("{") :])
+    spent.seconds = summary["microseconds"] / 1e6
+    return Http(summary["requests"], summary["failures"], summary["p99_microseconds"] / 1e6, spent)
+
+
+def run(command, seconds, **options):
+    """What it prints; into a file, since to read along would take time from it."""
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, timeout=seconds + CUT_OFF, check=True, **options
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            output.seek(0)
+            raise Failed(f"{error}:\n{output.read()[-2000:]}") from error
+        output.seek(0)
+        return output.read()
+
+
+def number(pattern, said):
+    """The number that the pattern finds."""
+    found = re.search(pattern, said)
+    if not found:
+        raise Failed(f"cannot read what the load generator said:\n{said[-2000:]}")
+    return float(found[1])
