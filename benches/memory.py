@@ -47,5 +47,5 @@ def settled(server):
 
 
 def megabytes(octets):
-    """Millions of octets."""
-    return round(octets / 1e6, 1)
+    """In millions of octets."""
+    return round(octets / 1e6)
