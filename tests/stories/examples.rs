@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use crate::support::{Portolan, run};
+use crate::support::{Portolan, run, tool};
 
 /// An example of this package, which `cargo test` builds beside the program.
 #[track_caller]
@@ -16,6 +16,20 @@ fn example(name: &str) -> Command {
 
 /// Ends with the test, however that ends.
 struct Running(Child);
+
+impl Running {
+    /// Starts `command`; gives the lines that it prints, too.
+    fn start(command: &mut Command) -> (Self, impl Iterator<Item = String> + use<>) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (Self(child), lines.map(Result::unwrap))
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
+        run(Command::new("sh").args(["-c", &format!("kill -TERM {}", self.0.id())]));
+        self.0.wait().unwrap()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -29,15 +43,24 @@ fn register_announces_and_lookup_finds_until_it_is_stopped() {
     let portolan = Portolan::start(&[]);
     let url = format!("http://{}", portolan.http);
 
-    let mut register = Running(example("register").arg(&url).stdout(Stdio::piped()).spawn().unwrap());
-    let mut said = BufReader::new(register.0.stdout.take().unwrap()).lines();
-    let first = said.next().unwrap().unwrap();
+    let (mut register, mut said) = Running::start(example("register").arg(&url));
+    let first = said.next().unwrap();
     assert!(first.contains("hello service"), "{first}");
     let found = run(example("lookup").args(["he*", &url]));
     assert_eq!(found, "my\\032example._hello._tcp.registry.local.: ip-127-0-0-1.registry.local.:8080\n");
 
-    run(Command::new("sh").args(["-c", &format!("kill -TERM {}", register.0.id())]));
-    assert!(register.0.wait().unwrap().success());
-    assert_eq!(said.next().unwrap().unwrap(), "and now it is none");
+    assert!(register.terminate().success());
+    assert_eq!(said.next().unwrap(), "and now it is none");
     assert_eq!(run(example("lookup").args(["he*", &url])), "");
+}
+
+#[test]
+fn embed_runs_a_registry_that_its_own_dig_command_can_ask() {
+    let (mut embed, mut said) = Running::start(&mut example("embed"));
+    let command = said.next().unwrap();
+    let mut words = command.split(' ');
+    let answer = run(tool(words.next().unwrap()).arg("+short").args(words));
+    assert_eq!(answer, "0 0 8080 ip-127-0-0-1.registry.local.\n");
+    assert!(embed.terminate().success());
+    assert_eq!(said.next().unwrap(), "stopped");
 }

@@ -205,7 +205,7 @@ fn an_operators_status_outlasts_heartbeats() {
 }
 
 #[test]
-fn names_with_spaces_dots_backslashes_and_utf8_survive() {
+fn names_with_spaces_dots_backslashes_and_utf8_survive_all_the_way_to_dig() {
     let portolan = Portolan::start(&[]);
     for (name, escaped) in [
         ("Joe's Lab. 2", "Joe's%20Lab.%202"),
@@ -218,7 +218,10 @@ fn names_with_spaces_dots_backslashes_and_utf8_survive() {
         let created = portolan.request("PUT", &path, &[], r#"{"port": 80}"#).expect(201);
         assert_eq!(created.json()["instance"], name);
         let location = created.header("location").unwrap().to_owned();
-        assert_eq!(portolan.get(&location).expect(200).json()["instance"], name);
+        let shown = portolan.get(&location).expect(200).json();
+        assert_eq!(shown["instance"], name);
+        let answer = portolan.dig(&["+short", "SRV", shown["name"].as_str().unwrap()]);
+        assert_eq!(answer, "0 0 80 ip-127-0-0-1.registry.local.\n", "{name}");
         portolan.request("DELETE", &location, &[], "").expect(204);
     }
     portolan.get("/v1/instances/_web._tcp/%FF").expect(400);
