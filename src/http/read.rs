@@ -15,7 +15,7 @@ use super::select::Selection;
 
 /// Identities that are looked at for one page, at most: a filter that matches little in a large registry is answered
 /// with short pages, not with a pause for everybody else.
-const EXAMINED_MAX: usize = 20_000;
+const EXAMINED_MAX: usize = 5_000;
 
 /// A query, in its order and with its repetitions.
 pub(super) type Pairs = Vec<(String, String)>;
