@@ -50,9 +50,9 @@ pub(super) struct Announced {
     pub(super) target: Option<Held<Target>>,
     /// Its TXT record.
     pub(super) txt: Option<Held<Txt>>,
-    /// These last as long as the instance unless taken back: their TTLs tell nothing, since they are not asked for
-    /// when the instance is.
-    subtypes: Vec<Subtype>,
+    /// Its subtypes, with an end where one was taken back. Else they last as long as the instance: who asks for it
+    /// does not ask for them, so the end of their TTL would tell nothing.
+    subtypes: Vec<(Subtype, Option<Instant>)>,
     since: Instant,
     settled: bool,
     ask: Option<Ask>,
@@ -75,12 +75,13 @@ impl Announced {
         Self { label, pointer: None, target: None, txt: None, subtypes: Vec::new(), since: now, settled: false, ask }
     }
 
-    /// Sets or takes back a subtype.
-    pub(super) fn subtype(&mut self, subtype: Subtype, has: bool) {
-        if !has {
-            self.subtypes.retain(|known| *known != subtype);
-        } else if !self.subtypes.contains(&subtype) && self.subtypes.len() < SUBTYPES_MAX {
-            self.subtypes.push(subtype);
+    /// Notes a subtype, which ends where it was taken back.
+    pub(super) fn subtype(&mut self, subtype: Subtype, ends: Option<Instant>) {
+        let full = self.subtypes.len() >= SUBTYPES_MAX;
+        match self.subtypes.iter_mut().find(|(known, _)| *known == subtype) {
+            Some(known) => known.1 = ends,
+            None if ends.is_none() && !full => self.subtypes.push((subtype, None)),
+            None => {}
         }
     }
 
@@ -108,7 +109,9 @@ impl Announced {
         let settles = !self.settled && now >= self.since + SETTLED;
         self.settled |= settles;
         let ended = [end(&mut self.pointer, now), end(&mut self.target, now), end(&mut self.txt, now)];
-        settles || ended.contains(&true)
+        let subtypes = self.subtypes.len();
+        self.subtypes.retain(|(_, ends)| ends.is_none_or(|ends| ends > now));
+        settles || ended.contains(&true) || self.subtypes.len() != subtypes
     }
 
     /// When [`Announced::sweep`] or [`Announced::is_due`] has something to do.
@@ -118,7 +121,8 @@ impl Announced {
         let txt = self.txt.as_ref().map(|held| held.ends);
         let settles = (!self.settled).then(|| self.since + SETTLED);
         let ask = self.ask.as_ref().filter(|ask| ask.left > 0).map(|ask| ask.at);
-        [pointer, target, txt, settles, ask].into_iter().flatten().min()
+        let subtypes = self.subtypes.iter().filter_map(|(_, ends)| *ends);
+        [pointer, target, txt, settles, ask].into_iter().flatten().chain(subtypes).min()
     }
 
     /// The registration, if the instance is there and is complete or has had the time.
@@ -134,7 +138,8 @@ impl Announced {
             return None;
         }
         let txt = self.txt.as_ref().map(|held| held.value.clone()).unwrap_or_default();
-        announcement::registration(id.clone(), target, addresses, txt, self.subtypes.clone())
+        let subtypes = self.subtypes.iter().map(|(subtype, _)| subtype.clone()).collect();
+        announcement::registration(id.clone(), target, addresses, txt, subtypes)
     }
 }
 

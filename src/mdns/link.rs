@@ -125,7 +125,8 @@ impl Link {
     }
 
     fn subtype(&mut self, named: Named, subtype: Subtype, ttl: Duration, now: Instant) {
-        self.alter(named, ttl, now, |announced| announced.subtype(subtype, !ttl.is_zero()));
+        let ends = ttl.is_zero().then(|| now + GRACE);
+        self.alter(named, ttl, now, |announced| announced.subtype(subtype, ends));
     }
 
     fn target(&mut self, named: Named, target: Target, ttl: Duration, now: Instant) {
@@ -383,6 +384,7 @@ mod tests {
         hear(&mut link, blue(), TTL, start);
         assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().subtypes.len(), 1);
         hear(&mut link, blue(), Duration::ZERO, start);
+        link.sweep(start + GRACE);
         assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().subtypes.len(), 0);
     }
 }
