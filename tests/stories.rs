@@ -15,5 +15,6 @@ mod stories {
     mod http_machines;
     mod http_register;
     mod lease_clock;
+    mod mdns;
     mod shutdown;
 }

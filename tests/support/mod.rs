@@ -1,6 +1,7 @@
 //! What the stories share: the program under test, HTTP without a client library, and tools from the system.
 
 mod http;
+pub mod netns;
 mod portolan;
 mod tools;
 
