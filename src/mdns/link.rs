@@ -157,8 +157,10 @@ impl Link {
             return;
         }
         let addresses = self.hosts.entry(host).or_default();
-        addresses.hear(address, ttl, flush, now);
-        self.changed.extend(addresses.users.iter().cloned());
+        // A host may have thousands of instances, and says its addresses with each of them.
+        if addresses.hear(address, ttl, flush, now) {
+            self.changed.extend(addresses.users.iter().cloned());
+        }
         self.next = self.next.into_iter().chain(addresses.next()).min();
     }
 
@@ -199,7 +201,8 @@ impl Link {
 }
 
 impl Addresses {
-    fn hear(&mut self, address: IpAddr, ttl: Duration, flush: bool, now: Instant) {
+    /// Takes in an address. Tells whether it is a new one.
+    fn hear(&mut self, address: IpAddr, ttl: Duration, flush: bool, now: Instant) -> bool {
         if flush {
             let set = self.held.iter_mut().filter(|held| held.value.is_ipv4() == address.is_ipv4());
             for old in set.filter(|held| held.value != address && now > held.heard + GRACE) {
@@ -207,12 +210,15 @@ impl Addresses {
             }
         }
         let full = self.held.len() >= ADDRESSES_MAX;
-        match self.held.iter_mut().find(|held| held.value == address) {
+        let known = self.held.iter_mut().find(|held| held.value == address);
+        let new = known.is_none() && !ttl.is_zero() && !full;
+        match known {
             Some(known) if ttl.is_zero() => known.ends = known.ends.min(now + GRACE),
             Some(known) => *known = Held::new(address, ttl, now),
-            None if ttl.is_zero() || full => {}
-            None => self.held.push(Held::new(address, ttl, now)),
+            None if new => self.held.push(Held::new(address, ttl, now)),
+            None => {}
         }
+        new
     }
 
     fn next(&self) -> Option<Instant> {

@@ -71,7 +71,10 @@ fn what_avahi_announces_is_in_the_zone_as_it_was_said() {
     let printer = appears(&portolan, "_ipp._tcp", r"Büro Nr. 1\2");
     assert_eq!((&printer["source"], &printer["origin"]), (&json!("mdns"), &json!("link1")), "{printer}");
     wait_until("both addresses are served", PATIENCE, || {
-        let addresses = [short(&portolan, "A", "print-server.registry.local"), short(&portolan, "AAAA", "print-server.registry.local")];
+        let addresses = [
+            short(&portolan, "A", "print-server.registry.local"),
+            short(&portolan, "AAAA", "print-server.registry.local"),
+        ];
         (addresses == [vec![host.ipv4()], vec![host.ipv6()]]).then_some(())
     });
     assert_eq!(short(&portolan, "SRV", PRINTER_NAME), ["0 0 631 print-server.registry.local."]);
@@ -98,8 +101,9 @@ fn what_says_goodbye_is_gone_within_two_seconds() {
         appears(&portolan, service, instance);
     }
 
-    let start = Instant::now();
     zeroconf.tell("goodbye");
+    zeroconf.wait_for("leaving");
+    let start = Instant::now();
     let took = gone_after(&portolan, "board._demo._udp.registry.local", start);
     assert!(took <= GOODBYE, "python-zeroconf: {took:?}");
     let start = Instant::now();

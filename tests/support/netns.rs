@@ -93,13 +93,14 @@ impl Host {
         let pid = self.holder.pid().to_string();
         ip(&["link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", &pid]);
         // Without waiting for duplicate address detection: there are two of us.
-        for (address, flag) in [(format!("10.9.{number}.1/24"), None), (format!("fd09:{number}::1/64"), Some("nodad"))] {
+        for (address, flag) in [(format!("10.9.{number}.1/24"), None), (format!("fd09:{number}::1/64"), Some("nodad"))]
+        {
             ip(&["address", "add", &address, "dev", link].into_iter().chain(flag).collect::<Vec<_>>());
         }
         ip(&["link", "set", link, "up"]);
         self.run(&format!(
             "ip address add 10.9.{number}.2/24 dev eth0 && ip address add fd09:{number}::2/64 dev eth0 nodad \
-             && ip link set eth0 up"
+             && ip link set eth0 up && ip route add 224.0.0.0/4 dev eth0"
         ));
     }
 

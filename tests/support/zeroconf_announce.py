@@ -6,6 +6,7 @@ wanted priority, weight, host_ttl, other_ttl. The line `goodbye` on standard inp
 
 import json
 import sys
+import time
 
 from zeroconf import InterfaceChoice, IPVersion, ServiceInfo, Zeroconf
 
@@ -28,5 +29,8 @@ zeroconf.register_service(info)
 print("announced", flush=True)
 for line in sys.stdin:
     if line.strip() == "goodbye":
+        # Answers are held back for up to a second; one that came after the goodbye would undo it.
+        time.sleep(1.5)
+        print("leaving", flush=True)
         zeroconf.unregister_service(info)
         print("gone", flush=True)
