@@ -64,7 +64,7 @@ fn zeroconf(host: &Host, name: &str, more: &Value) -> Value {
 #[test]
 fn what_avahi_announces_is_in_the_zone_as_it_was_said() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     let _avahi = host.avahi("print_server", &[PRINTER, WEB]);
 
@@ -79,9 +79,9 @@ fn what_avahi_announces_is_in_the_zone_as_it_was_said() {
     });
     assert_eq!(short(&portolan, "SRV", PRINTER_NAME), ["0 0 631 print-server.registry.local."]);
     assert_eq!(short(&portolan, "TXT", PRINTER_NAME), [r#""rp=a=b" "empty=" "flag" "bin=\000\255\007""#]);
-    let pointer = [format!("{PRINTER_NAME}.")];
-    assert_eq!(short(&portolan, "PTR", "_ipp._tcp.registry.local"), pointer);
-    assert_eq!(short(&portolan, "PTR", "_universal._sub._ipp._tcp.registry.local"), pointer);
+    let names = [format!("{PRINTER_NAME}.")];
+    assert_eq!(short(&portolan, "PTR", "_ipp._tcp.registry.local"), names);
+    assert_eq!(short(&portolan, "PTR", "_universal._sub._ipp._tcp.registry.local"), names);
     appears(&portolan, "_http._tcp", "site");
     let types = ["_http._tcp.registry.local.", "_ipp._tcp.registry.local."];
     assert_eq!(short(&portolan, "PTR", "_services._dns-sd._udp.registry.local"), types);
@@ -93,7 +93,7 @@ fn what_avahi_announces_is_in_the_zone_as_it_was_said() {
 #[test]
 fn what_says_goodbye_is_gone_within_two_seconds() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     let avahi = host.avahi("web", &[WEB, PRINTER]);
     let mut zeroconf = host.zeroconf(&zeroconf(&host, "board", &json!({})));
@@ -117,7 +117,7 @@ fn what_says_goodbye_is_gone_within_two_seconds() {
 #[test]
 fn without_a_goodbye_it_goes_when_its_ttl_ends_and_not_before() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     let ttl = Duration::from_secs(3);
     let brief = zeroconf(&host, "brief", &json!({ "host_ttl": 3, "other_ttl": 3 }));
@@ -141,7 +141,7 @@ fn without_a_goodbye_it_goes_when_its_ttl_ends_and_not_before() {
 #[test]
 fn priority_weight_and_every_txt_byte_are_the_wires() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     // `a=1`, `A=2` (a repeated key), `\xff\xfe=\x00` (a key that is no text), an empty string, `k=`, `k2`.
     let more = json!({ "priority": 3, "weight": 40, "txt": "03613d3103413d3204fffe3d0000026b3d026b32" });
@@ -155,7 +155,7 @@ fn priority_weight_and_every_txt_byte_are_the_wires() {
 #[test]
 fn a_host_that_only_the_link_can_reach_is_listed_with_the_reason_and_not_served() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     let near = zeroconf(&host, "near", &json!({ "addresses": ["169.254.7.7", "fe80::7"] }));
     let _announcer = host.zeroconf(&near);
@@ -167,7 +167,7 @@ fn a_host_that_only_the_link_can_reach_is_listed_with_the_reason_and_not_served(
 #[test]
 fn what_a_link_said_goes_with_the_link_and_comes_back_with_it() {
     let net = Net::enter();
-    let (host, other) = (net.host(1), net.host(2));
+    let (host, other) = (net.host(), net.host());
     let portolan = Portolan::start(&["--mdns"]);
     let _avahi = host.avahi("web", &[WEB]);
     let _other = other.zeroconf(&zeroconf(&other, "stays", &json!({})));
@@ -219,7 +219,7 @@ fn message(records: Vec<Record>, opcode: OpCode) -> Vec<u8> {
 #[test]
 fn only_multicast_responses_from_port_5353_of_the_link_are_believed() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     wait_until("it listens", PATIENCE, || portolan.log().contains("listening").then_some(()));
     host.within(|| {
@@ -241,7 +241,7 @@ fn only_multicast_responses_from_port_5353_of_the_link_are_believed() {
 #[test]
 fn a_name_with_a_dot_is_asked_for_by_its_labels_before_it_ends() {
     let net = Net::enter();
-    let host = net.host(1);
+    let host = net.host();
     let portolan = Portolan::start(&["--mdns"]);
     wait_until("it listens", PATIENCE, || portolan.log().contains("listening").then_some(()));
     let asked = Arc::new(AtomicUsize::new(0));
@@ -285,7 +285,7 @@ fn a_name_with_a_dot_is_asked_for_by_its_labels_before_it_ends() {
 #[test]
 fn a_flood_on_one_link_is_cut_off_and_leaves_the_other_alone() {
     let net = Net::enter();
-    let (host, other) = (net.host(1), net.host(2));
+    let (host, other) = (net.host(), net.host());
     let portolan = Portolan::start(&["--mdns"]);
     wait_until("it listens", PATIENCE, || (portolan.log().matches("listening").count() >= 2).then_some(()));
     let limit = "more instances are announced than mdns.link_limit";

@@ -4,6 +4,7 @@
 //! on is there: sockets, `dig`, portolan. [`Net::host`] puts a machine on a new link to it, with mount points of its
 //! own, so that each can have an avahi. Works for root and under `unshare -Urnm`; no packet leaves the namespaces.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Net {
     _holder: Holder,
+    hosts: Cell<u8>,
 }
 
 /// A machine at the other end of a link.
@@ -49,12 +51,14 @@ impl Net {
     pub fn enter() -> Self {
         let holder = Holder::new();
         holder.enter();
-        Self { _holder: holder }
+        Self { _holder: holder, hosts: Cell::new(0) }
     }
 
-    /// A machine on a link of its own, at 10.9.NUMBER.2 and fd09:NUMBER::2; we are `.1` and `::1` there.
+    /// A machine on a link of its own: the first is at `10.9.1.2` and `fd09:1::2` on `link1`, where we are .1 and `::1`.
     #[track_caller]
-    pub fn host(&self, number: u8) -> Host {
+    pub fn host(&self) -> Host {
+        let number = self.hosts.get() + 1;
+        self.hosts.set(number);
         let host = Host { holder: Holder::new(), link: format!("link{number}"), number };
         host.connect();
         host
