@@ -87,6 +87,9 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+    /// The same, in the words of the room that it is for.
+    #[error("{0}")]
+    Room(String),
 }
 
 impl Default for Config {

@@ -108,27 +108,42 @@ impl Server {
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
         let Self { dns, http, mdns, terms, registry, writer } = self;
-        let mut writer = Room::open("the writer", |stop| writer.run(stop));
-        let mut dns = Room::open("DNS", |stop| dns.run(registry.clone(), stop));
-        let mut http = Room::open("HTTP", |stop| http.run(registry.clone(), terms, stop));
-        let mut mdns = Room::open("mDNS", |stop| mdns.run(registry.clone(), stop));
-        drop(registry);
+        let rooms = Rooms {
+            writer: Room::open("the writer", |stop| writer.run(stop)),
+            dns: Room::open("DNS", |stop| dns.run(registry.clone(), stop)),
+            http: Room::open("HTTP", |stop| http.run(registry.clone(), terms, stop)),
+            mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
+        };
+        rooms.run(stop).await
+    }
+}
 
+/// All rooms at work.
+#[derive(Debug)]
+struct Rooms {
+    writer: Room,
+    dns: Room,
+    http: Room,
+    mdns: Room,
+}
+
+impl Rooms {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), Fault> {
         let ended = tokio::select! {
             () = stop.cancelled() => None,
-            name = writer.ended() => Some(name),
-            name = dns.ended() => Some(name),
-            name = http.ended() => Some(name),
-            name = mdns.ended() => Some(name),
+            name = self.writer.ended() => Some(name),
+            name = self.dns.ended() => Some(name),
+            name = self.http.ended() => Some(name),
+            name = self.mdns.ended() => Some(name),
         };
-        info!("stopping: no new requests, those at hand are answered");
+        info!("stopping: no new requests are taken, those at hand are answered");
         // What the intake does not finish was promised to nobody: that is no fault.
-        let intake = tokio::join!(http.close(INTAKE_GRACE), mdns.close(INTAKE_GRACE));
+        let intake = tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE));
         for late in [intake.0, intake.1].into_iter().filter_map(Result::err) {
             warn!("{late}; it was cut off");
         }
-        let written = writer.close(WRITER_GRACE).await;
-        let answered = dns.close(DNS_GRACE).await;
+        let written = self.writer.close(WRITER_GRACE).await;
+        let answered = self.dns.close(DNS_GRACE).await;
         match ended {
             Some(name) => Err(Fault::Ended(name)),
             None => written.and(answered),
@@ -145,7 +160,7 @@ struct Room {
 }
 
 impl Room {
-    /// Starts it; its parent is [`Server::run`], which closes it or aborts it by being dropped.
+    /// Starts it; its parent is [`Rooms`], which closes it, or aborts it by being dropped.
     fn open<F>(name: &'static str, run: impl FnOnce(CancellationToken) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -176,5 +191,63 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A room that waits for its stop and then writes its name down.
+    fn waiting(name: &'static str, closed: &Arc<Mutex<Vec<&'static str>>>) -> Room {
+        let closed = Arc::clone(closed);
+        Room::open(name, |stop| async move {
+            stop.cancelled().await;
+            closed.lock().unwrap().push(name);
+        })
+    }
+
+    fn rooms(closed: &Arc<Mutex<Vec<&'static str>>>) -> Rooms {
+        Rooms {
+            writer: waiting("the writer", closed),
+            dns: waiting("DNS", closed),
+            http: waiting("HTTP", closed),
+            mdns: waiting("mDNS", closed),
+        }
+    }
+
+    #[tokio::test]
+    async fn intake_closes_first_and_dns_last() {
+        let closed = Arc::default();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert_eq!(rooms(&closed).run(stop).await, Ok(()));
+        let mut order = closed.lock().unwrap().clone();
+        order[..2].sort_unstable();
+        assert_eq!(order, ["HTTP", "mDNS", "the writer", "DNS"]);
+    }
+
+    #[tokio::test]
+    async fn a_room_that_ends_by_itself_ends_all_in_order() {
+        let closed = Arc::default();
+        let mut rooms = rooms(&closed);
+        rooms.dns = Room::open("DNS", |_| async { panic!("a defect") });
+        assert_eq!(rooms.run(CancellationToken::new()).await, Err(Fault::Ended("DNS")));
+        assert_eq!(closed.lock().unwrap().last(), Some(&"the writer"), "what was queued is still written");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn intake_that_hangs_is_cut_off_and_a_writer_that_hangs_is_a_fault() {
+        let hanging = |name| Room::open(name, |_| std::future::pending());
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let mut first = rooms(&Arc::default());
+        first.http = hanging("HTTP");
+        assert_eq!(first.run(stop.clone()).await, Ok(()));
+        let mut second = rooms(&Arc::default());
+        second.writer = hanging("the writer");
+        assert_eq!(second.run(stop).await, Err(Fault::Late("the writer", WRITER_GRACE)));
     }
 }

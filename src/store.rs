@@ -35,6 +35,27 @@ impl Default for Config {
     }
 }
 
+/// What a URL names.
+enum BackEnd<'a> {
+    Memory,
+    Sqlite(&'a str),
+}
+
+impl Config {
+    /// Whether the URL names a back end; it is not looked for.
+    pub fn check(&self) -> Result<(), OpenError> {
+        self.back_end().map(drop)
+    }
+
+    fn back_end(&self) -> Result<BackEnd<'_>, OpenError> {
+        match self.url.split_once(':') {
+            Some(("memory", "")) => Ok(BackEnd::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(BackEnd::Sqlite(path)),
+            _ => Err(OpenError::UnknownUrl(self.url.clone())),
+        }
+    }
+}
+
 /// An open store.
 #[derive(Debug)]
 pub enum Store {
@@ -168,13 +189,12 @@ pub enum SaveError {
 impl Store {
     /// Opens what `config` names; relative paths are below `data_dir`, which is made where it is missing.
     pub fn open(config: &Config, data_dir: &Path) -> Result<Opened, OpenError> {
-        match config.url.split_once(':') {
-            Some(("memory", "")) => Ok(Opened::memory()),
-            Some(("sqlite", path)) if !path.is_empty() => {
+        match config.back_end()? {
+            BackEnd::Memory => Ok(Opened::memory()),
+            BackEnd::Sqlite(path) => {
                 let (sqlite, contents) = Sqlite::open(&data_dir.join(path))?;
                 Ok(Opened { store: Self::Sqlite(sqlite), contents })
             }
-            _ => Err(OpenError::UnknownUrl(config.url.clone())),
         }
     }
 

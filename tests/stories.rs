@@ -7,6 +7,7 @@ mod support;
 
 mod stories {
     mod client;
+    mod config;
     mod durability;
     mod examples;
     mod http_bad_input;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::mdns::Mdns;
+
 use super::{Config, ConfigError};
 
 /// A TTL is 31 bits (RFC 2181 §8), but one of more than a week defeats a registry.
@@ -14,7 +16,12 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_ttl("zone.ttl", config.zone.ttl)?;
     check_ttl("zone.negative_ttl", config.zone.negative_ttl)?;
     check_leases(config)?;
-    check_log(config)
+    check_bounds(config)?;
+    check_log(config)?;
+    config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
+    // Opens nothing yet.
+    Mdns::bind(&config.mdns).map_err(|error| ConfigError::Room(error.to_string()))?;
+    Ok(())
 }
 
 fn refuse(key: &'static str, reason: impl Into<String>) -> Result<(), ConfigError> {
@@ -65,6 +72,35 @@ fn check_leases(config: &Config) -> Result<(), ConfigError> {
         let (default, shortest, longest) = (text(lease.default), text(lease.shortest), text(lease.longest));
         let reason = format!("is {default}; lease.shortest and lease.longest allow {shortest} to {longest}");
         return refuse("lease.default", reason);
+    }
+    Ok(())
+}
+
+/// What would serve nobody when it is nothing.
+fn check_bounds(config: &Config) -> Result<(), ConfigError> {
+    if config.http.listen.is_empty() {
+        return refuse("http.listen", "is empty; give at least one address, such as \"127.0.0.1:8420\"");
+    }
+    if config.dns.listen.is_empty() {
+        return refuse("dns.listen", "is empty; give at least one address, such as \"127.0.0.1:5300\"");
+    }
+    let counts = [
+        ("lease.max_instances", config.lease.max_instances),
+        ("http.body_limit", config.http.body_limit),
+        ("dns.glob_limit", config.dns.glob_limit),
+        ("dns.tcp_connections", config.dns.tcp_connections),
+        ("dns.tcp_connections_per_client", config.dns.tcp_connections_per_client),
+    ];
+    let times = [
+        ("http.request_timeout", config.http.request_timeout),
+        ("http.idle_timeout", config.http.idle_timeout),
+        ("dns.tcp_idle", config.dns.tcp_idle),
+    ];
+    if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        return refuse(key, "is 0; give at least 1");
+    }
+    if let Some((key, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
+        return refuse(key, "is 0; give a time such as \"10s\"");
     }
     Ok(())
 }

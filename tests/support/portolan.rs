@@ -77,6 +77,12 @@ impl Launch {
         }
     }
 
+    /// Starts it and waits until it ends before it is ready; gives its status and what it said on standard error.
+    #[track_caller]
+    pub fn start_in_vain(self) -> (ExitStatus, String) {
+        self.try_start().expect_err("it does not start")
+    }
+
     /// Starts it and waits until it is ready or has ended; then its status and what it said on standard error.
     pub fn try_start(self) -> Result<Portolan, (ExitStatus, String)> {
         let temporary = self.data_dir.is_none().then(|| TempDir::new().expect("a temporary directory"));
