@@ -11,7 +11,7 @@
 //! it shows of the answers is not enough to serve them: it hides priority, weight, TTL and all subtypes but one,
 //! drops TXT strings with a repeated or non-UTF-8 key, writes the instance `a.b` as two labels (and asks for it so,
 //! in vain), merges links, and believes unicast from anywhere, any port and any opcode. So sockets of our own hear
-//! the same answers, hickory-proto decodes them, and [`link`] keeps them by the rules of RFC 6762 §10. Questions
+//! the same answers, hickory-proto decodes them, and a cache per link keeps them by the rules of RFC 6762 §10. Questions
 //! for names with a dot or backslash are sent from here as well.
 //!
 //! Two roads not taken: the library's events completed from the wire, which leaves two caches to disagree about

@@ -11,7 +11,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use serde_json::{Value, json};
 
 use crate::support::netns::{Host, Net};
-use crate::support::{Portolan, wait_until};
+use crate::support::{Portolan, run, tool, wait_until};
 
 /// Multicast DNS takes its time: types, instances and records are asked for one after the other.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -150,6 +150,37 @@ fn priority_weight_and_every_txt_byte_are_the_wires() {
     let name = "bytes._demo._udp.registry.local";
     assert_eq!(short(&portolan, "SRV", name), ["3 40 7 board.registry.local."]);
     assert_eq!(short(&portolan, "TXT", name), [r#""a=1" "A=2" "\255\254=\000" "" "k=" "k2""#]);
+}
+
+#[test]
+fn ipv6_alone_is_enough() {
+    let net = Net::enter();
+    let host = net.host();
+    host.run("ip -4 address flush dev eth0");
+    run(tool("ip").args(["-4", "address", "flush", "dev", &host.link]));
+    let portolan = Portolan::start(&["--mdns"]);
+    let _avahi = host.avahi("six", &[WEB]);
+    appears(&portolan, "_http._tcp", "site");
+    assert_eq!(short(&portolan, "AAAA", "six.registry.local"), [host.ipv6()]);
+    assert_eq!(short(&portolan, "A", "six.registry.local"), [""; 0]);
+}
+
+#[test]
+fn a_service_name_beyond_fifteen_characters_is_told_of_once_and_passed_over() {
+    let net = Net::enter();
+    let host = net.host();
+    let portolan = Portolan::start(&["--mdns"]);
+    wait_until("it listens", PATIENCE, || portolan.log().contains("listening").then_some(()));
+    host.within(|| {
+        let responder = UdpSocket::bind("10.9.1.2:5353").unwrap();
+        for service in ["_longer-than-fifteen", "_longer-than-fifteen", "_made"] {
+            responder.send_to(&message(records("x", service, 120), OpCode::Query), GROUP).unwrap();
+        }
+    });
+    appears(&portolan, "_made._tcp", "x");
+    assert_eq!(listed(&portolan, "_longer-than-fifteen._tcp", "x"), None);
+    let told = "x._longer-than-fifteen._tcp.local";
+    assert_eq!(portolan.log().matches(told).count(), 1, "{}", portolan.log());
 }
 
 #[test]
