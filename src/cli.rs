@@ -47,13 +47,20 @@ enum Command {
 #[derive(Debug, Args)]
 struct Registry {
     /// Where the registry is.
-    #[arg(long, value_name = "URL", env = "PORTOLAN_URL", default_value = "http://localhost:8420")]
+    #[arg(long, value_name = "URL", env = "PORTOLAN_URL", default_value = "http://127.0.0.1:8420")]
     url: String,
 }
 
 impl Registry {
     fn client(&self) -> Result<Client, Failure> {
         Ok(Client::new(&self.url)?)
+    }
+
+    /// How to point dig at it. Known of a registry on its usual port for HTTP: it is on its usual port for DNS.
+    fn dns(&self) -> Option<String> {
+        let url: reqwest::Url = self.url.parse().ok()?;
+        let host = url.host_str().filter(|_| url.port() == Some(8420))?;
+        Some(format!("@{} -p 5300", host.trim_matches(['[', ']'])))
     }
 }
 
@@ -83,5 +90,18 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Lookup(lookup) => lookup.run().await,
         Command::Browse(browse) => browse.run().await,
         Command::Config(config) => config.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_dns_is_can_be_told_of_a_registry_on_its_usual_port() {
+        let dns = |url: &str| Registry { url: url.to_owned() }.dns();
+        assert_eq!(dns("http://localhost:8420").as_deref(), Some("@localhost -p 5300"));
+        assert_eq!(dns("http://[::1]:8420/").as_deref(), Some("@::1 -p 5300"));
+        assert_eq!(dns("http://127.0.0.1:18420"), None);
     }
 }

@@ -1,40 +1,35 @@
 //! `portolan browse`: ask any DNS server what it has, the DNS-SD way (RFC 6763 §4, §9).
 //!
-//! The one command that talks DNS, and so sees what every other program sees. What the server sends along is used;
-//! what it does not is asked for.
+//! The one command that talks DNS, and so sees what every other program sees: who wonders whether the registry or
+//! the DNS is at fault compares it with `portolan lookup`.
 
 mod resolver;
+mod walk;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Args;
-use hickory_proto::rr::{RData, RecordType};
-use serde::Serialize;
 
-use crate::service::{DomainName, ServiceType, Subtype};
+use crate::service::DomainName;
 
 use super::failure::Failure;
 use super::filter;
 use super::output;
-use resolver::{Resolver, name};
+use resolver::Resolver;
+use walk::Found;
 
 /// Where name servers listen unless told otherwise.
 const DNS_PORT: u16 = 53;
 /// Where ours listens unless told otherwise.
 const OURS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
-/// Instances that are looked at, at most: a hostile server must not keep us busy for ever.
-const INSTANCES_MAX: usize = 10_000;
 
-/// Ask a DNS server for service types, or for the instances of one; exits with 1 if there are none.
+/// Ask a DNS server for the instances of a service type, or of all types; exits with 1 if there are none.
 #[derive(Debug, Args)]
 pub(super) struct Browse {
-    /// Such as _http._tcp; without it the types themselves are listed.
+    /// auth, _auth._tcp or _blue._sub._auth._tcp; without it, every type that the domain lists.
     #[arg(value_name = "TYPE")]
     service: Option<String>,
-    /// Only instances of this subtype.
-    #[arg(long, requires = "service", value_parser = |text: &str| Subtype::new(text).map_err(|e| e.to_string()))]
-    subtype: Option<Subtype>,
     /// The name server, whose port is 53 unless given.
     #[arg(long, value_name = "IP[:PORT]", default_value_t = OURS, value_parser = server)]
     server: SocketAddr,
@@ -49,135 +44,47 @@ pub(super) struct Browse {
     json: bool,
 }
 
-/// One instance as the records show it.
-#[derive(Debug, Serialize)]
-struct Found {
-    instance: String,
-    name: String,
-    host: String,
-    port: u16,
-    priority: u16,
-    weight: u16,
-    addresses: Vec<IpAddr>,
-    txt: Vec<String>,
-}
-
 impl Browse {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut resolver = Resolver::new(self.server, self.timeout);
-        match &self.service {
-            None => self.types(&mut resolver).await,
-            Some(text) => {
-                let service = text.parse().map_err(|error| Failure::Usage(format!("{text:?} {error}")))?;
-                self.instances(&service, &mut resolver).await
-            }
-        }
-    }
-
-    /// Enumerates service types (RFC 6763 §9).
-    async fn types(&self, resolver: &mut Resolver) -> Result<(), Failure> {
-        let question = below(&[b"_services", b"_dns-sd", b"_udp"], &self.domain)?;
-        let mut types: Vec<String> = Vec::new();
-        for pointed in pointers(resolver, &question).await? {
-            // Two labels and the domain; what else a server may say there is no type.
-            if let Some([service, transport]) = pointed.labels_below(&self.domain).as_deref() {
-                let text = [*service, *transport].map(String::from_utf8_lossy).join(".");
-                types.push(text);
-            }
-        }
-        types.sort();
-        types.dedup();
-        if self.json {
-            output::json(&types);
-        } else {
-            for text in &types {
-                output::line(text);
-            }
-        }
-        if types.is_empty() { Err(self.nothing("no service type")) } else { Ok(()) }
-    }
-
-    /// Enumerates instances and resolves each (RFC 6763 §4, §5, §6).
-    async fn instances(&self, service: &ServiceType, resolver: &mut Resolver) -> Result<(), Failure> {
-        let text = format!("_{}", service.service());
-        let own = [text.as_bytes(), service.transport().label().as_bytes()];
-        let question = match &self.subtype {
-            None => below(&own, &self.domain)?,
-            Some(subtype) => below(&[subtype.as_str().as_bytes(), b"_sub", own[0], own[1]], &self.domain)?,
+        let found = match &self.service {
+            None => walk::every_type(&mut resolver, &self.domain).await?,
+            Some(text) => walk::one_type(&mut resolver, &self.question(text)?).await?,
         };
-        let mut found = Vec::new();
-        for instance in pointers(resolver, &question).await?.into_iter().take(INSTANCES_MAX) {
-            found.extend(resolve(resolver, &instance).await?);
-        }
         if self.json {
-            output::json(&found);
-        } else if !found.is_empty() {
+            output::json(&found)?;
+        }
+        if found.is_empty() {
+            let (what, domain) = (self.service.as_deref().unwrap_or("service"), self.domain.to_string());
+            let domain = domain.trim_end_matches('.');
+            return Err(Failure::Nothing(format!("{} knows no {what} in {domain}", self.server)));
+        }
+        if !self.json {
             let rows: Vec<_> = found.iter().map(row).collect();
-            output::table(["INSTANCE", "TARGET", "ADDRESSES", "PRIORITY", "WEIGHT", "TXT"], &rows);
+            output::table(["SERVICE", "INSTANCE", "TARGET", "ADDRESSES", "PRIORITY", "WEIGHT", "TXT"], &rows)?;
         }
-        if found.is_empty() { Err(self.nothing(&format!("no instance of {service}"))) } else { Ok(()) }
+        Ok(())
     }
 
-    fn nothing(&self, what: &str) -> Failure {
-        let domain = self.domain.to_string();
-        Failure::Nothing(format!("{} has {what} in {}", self.server, domain.trim_end_matches('.')))
+    /// The name to ask for: `auth` is `_auth._tcp`, and what has a dot is meant as it is written.
+    fn question(&self, text: &str) -> Result<DomainName, Failure> {
+        let bare = text.strip_prefix('_').unwrap_or(text);
+        let text = if bare.contains('.') { text.to_owned() } else { format!("_{bare}._tcp") };
+        let front: Result<DomainName, _> = text.parse();
+        let whole = front.and_then(|front| DomainName::from_labels(front.labels().chain(self.domain.labels())));
+        whole.map_err(|error| Failure::Usage(format!("the type {error}")))
     }
 }
 
-/// The labels in front of `domain`.
-fn below(front: &[&[u8]], domain: &DomainName) -> Result<DomainName, Failure> {
-    let all = front.iter().copied().chain(domain.labels());
-    DomainName::from_labels(all).map_err(|error| Failure::Usage(format!("the name to ask for {error}")))
-}
-
-/// What the PTR records of `question` point to.
-async fn pointers(resolver: &mut Resolver, question: &DomainName) -> Result<Vec<DomainName>, Failure> {
-    let records = resolver.ask(question, RecordType::PTR).await?;
-    Ok(records.iter().filter_map(|data| if let RData::PTR(to) = data { name(to) } else { None }).collect())
-}
-
-/// The instance's SRV, TXT and addresses; one target per SRV record, none where it is gone by now.
-async fn resolve(resolver: &mut Resolver, instance: &DomainName) -> Result<Vec<Found>, Failure> {
-    let mut txt = Vec::new();
-    for data in resolver.ask(instance, RecordType::TXT).await? {
-        if let RData::TXT(record) = data {
-            let strings = record.txt_data.iter().filter(|string| !string.is_empty());
-            txt.extend(strings.map(|string| String::from_utf8_lossy(string).into_owned()));
-        }
-    }
-    let mut found = Vec::new();
-    for data in resolver.ask(instance, RecordType::SRV).await? {
-        let RData::SRV(srv) = data else { continue };
-        let Some(host) = name(&srv.target) else { continue };
-        let mut addresses = Vec::new();
-        for kind in [RecordType::A, RecordType::AAAA] {
-            for data in resolver.ask(&host, kind).await? {
-                addresses.extend(data.ip_addr());
-            }
-        }
-        let label = instance.labels().next().unwrap_or_default();
-        found.push(Found {
-            instance: String::from_utf8_lossy(label).into_owned(),
-            name: instance.to_string(),
-            host: host.to_string(),
-            port: srv.port,
-            priority: srv.priority,
-            weight: srv.weight,
-            addresses,
-            txt: txt.clone(),
-        });
-    }
-    Ok(found)
-}
-
-fn row(found: &Found) -> [String; 6] {
+fn row(found: &Found) -> [String; 7] {
     [
+        found.service.clone(),
         found.instance.clone(),
         filter::target(&found.host, found.port),
         filter::addresses(&found.addresses),
         found.priority.to_string(),
         found.weight.to_string(),
-        found.txt.join(" "),
+        filter::txt(&found.txt),
     ]
 }
 
@@ -188,4 +95,41 @@ fn server(text: &str) -> Result<SocketAddr, String> {
 
 fn domain(text: &str) -> Result<DomainName, String> {
     text.parse().map_err(|error| format!("the zone {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        browse: Browse,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Browse, clap::Error> {
+        Line::try_parse_from(["browse"].iter().chain(arguments)).map(|line| line.browse)
+    }
+
+    #[test]
+    fn a_bare_type_is_over_tcp() {
+        let browse = parse(&["--domain", "z.test"]).unwrap();
+        let name = |text| browse.question(text).unwrap().to_string();
+        assert_eq!(name("auth"), "_auth._tcp.z.test.");
+        assert_eq!(name("_auth"), "_auth._tcp.z.test.");
+        assert_eq!(name("_auth._udp."), "_auth._udp.z.test.");
+        assert_eq!(name("_blue._sub._auth._tcp"), "_blue._sub._auth._tcp.z.test.");
+        assert!(matches!(browse.question("a..b"), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_server_without_a_port_is_asked_at_53() {
+        let server = |text| parse(&["--server", text]).map(|browse| browse.server.to_string());
+        assert_eq!(server("10.0.0.1").unwrap(), "10.0.0.1:53");
+        assert_eq!(server("::1").unwrap(), "[::1]:53");
+        assert_eq!(server("[::1]:5300").unwrap(), "[::1]:5300");
+        assert!(server("localhost:53").is_err());
+    }
 }

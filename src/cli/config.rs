@@ -49,9 +49,9 @@ impl Check {
         let checked = Sources { file: Some(self.file.clone()), ..Sources::default() }.load();
         if self.json {
             let error = checked.as_ref().err().map(ToString::to_string);
-            output::json(&Verdict { file: self.file, valid: error.is_none(), error });
+            output::json(&Verdict { file: self.file, valid: error.is_none(), error })?;
         } else if checked.is_ok() {
-            output::line(&format!("{}: valid", self.file.display()));
+            output::line(&format!("{}: valid", self.file.display()))?;
         }
         checked?;
         Ok(())

@@ -32,9 +32,9 @@ impl Deregister {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let deregistered = self.registry.client()?.deregister(&self.service, &self.instance).await?;
         if self.json {
-            output::json(&Outcome { deregistered });
+            output::json(&Outcome { deregistered })?;
         } else if deregistered {
-            output::line(&format!("deregistered {} of {}", self.instance, self.service));
+            output::line(&format!("deregistered {} of {}", self.instance, self.service))?;
         }
         if deregistered {
             return Ok(());

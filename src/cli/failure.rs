@@ -1,6 +1,7 @@
 //! Why a command failed, as a sentence for people and a status for scripts.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -20,7 +21,7 @@ Exit codes:
   3  the registry or the name server refused
   4  the registry or the name server cannot be reached
   5  serve could not start: an address is taken, the store cannot be opened
-  6  serve ended by a fault
+  6  serve ended by a fault, or the output could not be written
 A second SIGINT or SIGTERM ends serve at once, with 128 and the signal's number.";
 
 /// Why a command failed.
@@ -47,6 +48,9 @@ pub(super) enum Failure {
     /// The server ended by itself.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// What was found has not been seen.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
     /// A second signal, by its number.
     #[error("ended at once by a second signal")]
     Signal(u8),
@@ -60,7 +64,7 @@ impl Failure {
             Self::Refused(_) => 3,
             Self::Unreachable(_) => 4,
             Self::Start(_) => 5,
-            Self::Fault(_) => 6,
+            Self::Fault(_) | Self::Output(_) => 6,
             Self::Signal(number) => 128 + number,
         }
     }
@@ -85,8 +89,21 @@ impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         match error {
             client::Error::Url { .. } => Self::Usage(error.to_string()),
-            client::Error::Refused(_) => Self::Refused(error.to_string()),
-            client::Error::Unreachable { .. } | client::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
+            client::Error::Refused(problem) => {
+                let kind = problem.kind.rsplit('/').next().unwrap_or_default();
+                Self::Refused(format!("{} ({} {kind})", problem.detail, problem.status))
+            }
+            client::Error::Unreachable { url, source } => Self::Unreachable(format!(
+                "the registry at {url} does not answer: {}\n\
+                 is it running? start it with `portolan serve`, or say where it is with --url or PORTOLAN_URL",
+                root_cause(&source),
+            )),
+            client::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
         }
     }
+}
+
+/// The layers of an HTTP client each say that they failed; the innermost says why.
+fn root_cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::Args;
 
-use crate::api::{self, Instance, TxtValue};
+use crate::api::{self, Instance, Txt, TxtValue};
 use crate::service::{Source, Status};
 
 /// Conditions that list and lookup share; each narrows.
@@ -64,11 +64,11 @@ pub(super) fn addresses(addresses: &[IpAddr]) -> String {
 }
 
 /// `path=/login beta`; octets that are no text in base64.
-pub(super) fn txt(instance: &Instance) -> String {
+pub(super) fn txt(txt: &Txt) -> String {
     let attribute = |(key, value): &(String, TxtValue)| match value {
         TxtValue::Flag => key.clone(),
-        TxtValue::Text(text) => format!("{key}={text}"),
-        TxtValue::Base64(text) => format!("{key}=base64:{text}"),
+        TxtValue::Text(value) => format!("{key}={value}"),
+        TxtValue::Base64(value) => format!("{key}=base64:{value}"),
     };
-    instance.txt.0.iter().map(attribute).collect::<Vec<_>>().join(" ")
+    txt.0.iter().map(attribute).collect::<Vec<_>>().join(" ")
 }

@@ -33,11 +33,11 @@ impl List {
         let client = self.registry.client()?;
         let instances = client.list(self.conditions.filter(self.service, self.status)).await?;
         if self.json {
-            output::json(&instances);
+            output::json(&instances)?;
         } else if !instances.is_empty() {
             let now = Timestamp::now();
             let rows: Vec<_> = instances.iter().map(|instance| row(instance, now)).collect();
-            output::table(["SERVICE", "INSTANCE", "STATUS", "TARGET", "ADDRESSES", "LEASE", "SOURCE"], &rows);
+            output::table(["SERVICE", "INSTANCE", "STATUS", "TARGET", "ADDRESSES", "LEASE", "SOURCE"], &rows)?;
         }
         if instances.is_empty() { Err(Failure::Nothing("no instance matches".to_owned())) } else { Ok(()) }
     }

@@ -32,10 +32,10 @@ impl Lookup {
         // Lower is tried first (RFC 2782).
         instances.sort_by_key(|instance| instance.priority);
         if self.json {
-            output::json(&instances);
+            output::json(&instances)?;
         } else if !instances.is_empty() {
             let rows: Vec<_> = instances.iter().map(row).collect();
-            output::table(["SERVICE", "INSTANCE", "TARGET", "ADDRESSES", "PRIORITY", "WEIGHT", "TXT"], &rows);
+            output::table(["SERVICE", "INSTANCE", "TARGET", "ADDRESSES", "PRIORITY", "WEIGHT", "TXT"], &rows)?;
         }
         if instances.is_empty() {
             Err(Failure::Nothing(format!("no instance of {} is up", self.service)))
@@ -53,6 +53,6 @@ fn row(instance: &Instance) -> [String; 7] {
         filter::addresses(&instance.addresses),
         instance.priority.to_string(),
         instance.weight.to_string(),
-        filter::txt(instance),
+        filter::txt(&instance.txt),
     ]
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::api::{self, Heartbeat, LeaseWish, Txt, TxtValue};
 use crate::client::{Registration, Standing};
-use crate::service::Transport;
+use crate::service::{DomainName, Transport};
 
 use super::Registry;
 use super::failure::Failure;
@@ -77,12 +77,12 @@ pub(super) struct Register {
 impl Register {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
-        let (client, json) = (self.registry.client()?, self.json);
+        let client = self.registry.client()?;
+        let mut voice = Voice { json: self.json, dns: self.registry.dns(), told: None };
         let registration = client.register(self.registration()).await?;
         let mut standing = registration.standing();
-        let mut told = None;
         loop {
-            tell(&standing.borrow_and_update().clone(), &mut told, json);
+            voice.tell(&standing.borrow_and_update().clone())?;
             tokio::select! {
                 _ = signals.next() => break,
                 news = standing.changed() => if news.is_err() { break },
@@ -124,39 +124,61 @@ async fn end(registration: Registration, signals: &mut Signals) -> Result<(), Fa
     }
 }
 
-/// What was said last, so that a renewal an hour does not fill a log.
+/// Tells how the registration stands, but not again what was told last: a renewal every 20 s must not fill a log.
+#[derive(Debug)]
+struct Voice {
+    json: bool,
+    /// How to point dig at the registry, where that is known.
+    dns: Option<String>,
+    told: Option<Told>,
+}
+
 #[derive(Debug, PartialEq)]
 enum Told {
     Registered,
     Failed(String),
 }
 
-fn tell(standing: &Standing, told: &mut Option<Told>, json: bool) {
-    match standing {
-        Standing::Registered(heartbeat) => {
-            if json {
-                output::json(heartbeat);
-            } else if *told != Some(Told::Registered) {
-                output::line(&sentence(heartbeat));
+impl Voice {
+    fn tell(&mut self, standing: &Standing) -> Result<(), Failure> {
+        let news = match standing {
+            Standing::Registered(_) => Told::Registered,
+            Standing::Retrying(reason) => Told::Failed(reason.clone()),
+        };
+        match standing {
+            Standing::Registered(heartbeat) if self.json => output::json(heartbeat)?,
+            // Created again while we thought that all was well: the registry was emptied in between.
+            Standing::Registered(heartbeat) if heartbeat.created || self.told != Some(Told::Registered) => {
+                self.say_registered(heartbeat)?;
             }
-            *told = Some(Told::Registered);
-        }
-        Standing::Retrying(reason) => {
-            let failed = Some(Told::Failed(reason.clone()));
-            if *told != failed {
+            Standing::Retrying(reason) if self.told.as_ref() != Some(&news) => {
                 output::complain(&format!("{reason}; trying again"));
             }
-            *told = failed;
+            _ => {}
         }
+        self.told = Some(news);
+        Ok(())
+    }
+
+    fn say_registered(&self, heartbeat: &Heartbeat) -> Result<(), Failure> {
+        let again = if self.told.is_some() { " again" } else { "" };
+        let lease = match heartbeat.lease.read().ok().and_then(crate::service::Lease::duration) {
+            Some(lease) => format!("lease {}", humantime::format_duration(lease)),
+            None => "no lease".to_owned(),
+        };
+        let (name, status) = (heartbeat.name.trim_end_matches('.'), heartbeat.status.as_str());
+        output::line(&format!("registered{again}: {name} ({status}, {lease}); Ctrl-C deregisters"))?;
+        if let (Some(dns), Some(name), None) = (&self.dns, type_name(&heartbeat.name), &self.told) {
+            output::line(&format!("see it: dig {dns} SRV {}", name.trim_end_matches('.')))?;
+        }
+        Ok(())
     }
 }
 
-fn sentence(heartbeat: &Heartbeat) -> String {
-    let lease = match heartbeat.lease.read().ok().and_then(crate::service::Lease::duration) {
-        Some(lease) => format!("lease {}", humantime::format_duration(lease)),
-        None => "no lease".to_owned(),
-    };
-    format!("registered {} ({}, {lease})", heartbeat.name, heartbeat.status.as_str())
+/// The name of the service type: that of the instance without its first label.
+fn type_name(instance: &str) -> Option<String> {
+    let instance: DomainName = instance.parse().ok()?;
+    Some(DomainName::from_labels(instance.labels().skip(1)).ok()?.to_string())
 }
 
 fn transport(text: &str) -> Result<Transport, String> {
@@ -168,5 +190,23 @@ fn attribute(text: &str) -> Result<(String, TxtValue), String> {
         Some(("", _)) => Err("an attribute needs a key: write key=value".to_owned()),
         Some((key, value)) => Ok((key.to_owned(), TxtValue::Text(value.to_owned()))),
         None => Ok((text.to_owned(), TxtValue::Flag)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_in_the_instance_does_not_move_the_type() {
+        let name = type_name(r"Main\.1._auth._tcp.registry.local.");
+        assert_eq!(name.as_deref(), Some("_auth._tcp.registry.local."));
+    }
+
+    #[test]
+    fn an_attribute_may_lack_a_value_but_not_a_key() {
+        assert_eq!(attribute("k=v=w"), Ok(("k".into(), TxtValue::Text("v=w".into()))));
+        assert_eq!(attribute("k"), Ok(("k".into(), TxtValue::Flag)));
+        assert!(attribute("=v").is_err());
     }
 }

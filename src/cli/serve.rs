@@ -66,7 +66,7 @@ impl Serve {
         let signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
         let server = Server::bind(&config)?;
         warn_of_local(&config);
-        announce(&config, &server, self.json);
+        announce(&config, &server, self.json)?;
         let stop = CancellationToken::new();
         tokio::select! {
             done = server.run(stop.clone()) => Ok(done?),
@@ -141,7 +141,7 @@ struct Ready<'a> {
 }
 
 /// Says on standard output where it listens and what to try first, and tells systemd.
-fn announce(config: &Config, server: &Server, json: bool) {
+fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
     let (http, dns, zones) = (server.http_addresses(), server.dns_addresses(), &config.zone.domains);
     if json {
         output::json(&Ready {
@@ -152,7 +152,7 @@ fn announce(config: &Config, server: &Server, json: bool) {
             dns,
             zones,
             store: &config.store.url,
-        });
+        })?;
     } else {
         let http_urls: Vec<_> = http.iter().map(|address| format!("http://{address}")).collect();
         let dns_texts: Vec<_> = dns.iter().map(ToString::to_string).collect();
@@ -162,13 +162,14 @@ fn announce(config: &Config, server: &Server, json: bool) {
             http_urls.join(", "),
             dns_texts.join(", "),
             zone_texts.join(", "),
-        ));
+        ))?;
         if let (Some(url), Some(dns), Some(zone)) = (http_urls.first(), dns.first(), zone_texts.first()) {
             let body = r#"{"service":"auth","instance":"a1","port":8080}"#;
-            output::line(&format!("try    curl -X POST {url}/v1/heartbeat -d '{body}'"));
-            output::line(&format!("then   dig @{} -p {} SRV _auth._tcp.{zone}", dns.ip(), dns.port()));
+            output::line(&format!("try    curl -X POST {url}/v1/heartbeat -d '{body}'"))?;
+            output::line(&format!("then   dig @{} -p {} SRV _auth._tcp.{zone}", dns.ip(), dns.port()))?;
         }
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    Ok(())
 }

@@ -4,7 +4,6 @@
 //! asked, about now, and each record that it sent along is as good as an answer.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use crate::service::DomainName;
 
 use super::super::failure::Failure;
+use super::OURS;
 
 /// Octets of a UDP answer: what passes everywhere without fragments (RFC 9715 §3.1).
 const UDP_MAX: u16 = 1232;
@@ -74,16 +74,14 @@ impl Resolver {
     }
 
     async fn exchange(&self, owner: &DomainName, kind: RecordType) -> Result<Message, Failure> {
-        let unreachable = |error: io::Error| Failure::Unreachable(format!("no answer from {}: {error}", self.server));
-        let mut query = Query::new();
-        let labels = Name::from_labels(owner.labels()).expect("a name is within the limits of a name");
-        query.set_name(labels).set_query_type(kind);
-        let mut message = Message::query();
-        message.metadata.id = random_id();
-        message.add_query(query);
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_MAX);
-        message.set_edns(edns);
+        let unreachable = |error: io::Error| {
+            Failure::Unreachable(format!(
+                "the name server at {} does not answer: {error}\n\
+                 is it running? `portolan serve` listens at {OURS}; name another with --server",
+                self.server
+            ))
+        };
+        let message = question(owner, kind);
         let question = message.to_vec().expect("a question fits a message");
         let answer = self.udp(&message, &question).await.map_err(unreachable)?;
         if !answer.metadata.truncation {
@@ -130,6 +128,18 @@ impl Resolver {
     }
 }
 
+/// Its id is hard to guess for who does not see it (RFC 5452 §4.3).
+fn question(owner: &DomainName, kind: RecordType) -> Message {
+    let owner = Name::from_labels(owner.labels()).expect("a name is within the limits of a name");
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_MAX);
+    let mut message = Message::query();
+    // An authority does not mind, and a resolver is of no use without.
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(owner, kind)).set_edns(edns);
+    message
+}
+
 /// The message in `octets`, if it answers `question` (RFC 5452 §9.1).
 fn read(question: &Message, octets: &[u8]) -> Option<Message> {
     let answer = Message::from_vec(octets).ok()?;
@@ -139,13 +149,31 @@ fn read(question: &Message, octets: &[u8]) -> Option<Message> {
     is_answer.then_some(answer)
 }
 
-/// Hard to guess for who does not see the question (RFC 5452 §4.3): the standard library's random keys.
-fn random_id() -> u16 {
-    let [high, low, ..] = RandomState::new().hash_one(0).to_be_bytes();
-    u16::from_be_bytes([high, low])
-}
-
 /// hickory's name as ours.
 pub(super) fn name(name: &Name) -> Option<DomainName> {
     DomainName::from_labels(name.iter()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_to_this_question_is_taken() {
+        let question = question(&r"Main\.1\032é._auth._tcp.registry.local".parse().unwrap(), RecordType::SRV);
+        let mut answer = question.clone();
+        answer.metadata.message_type = MessageType::Response;
+        let taken = |message: &Message| read(&question, &message.to_vec().unwrap()).is_some();
+        assert!(taken(&answer));
+        assert!(!taken(&question), "it is a question");
+
+        let mut guessed = answer.clone();
+        guessed.metadata.id = guessed.metadata.id.wrapping_add(1);
+        assert!(!taken(&guessed), "another id");
+
+        let mut another = answer.clone();
+        another.queries[0].set_query_type(RecordType::TXT);
+        assert!(!taken(&another), "another question");
+        assert!(read(&question, b"\0\x01").is_none(), "no message");
+    }
 }
