@@ -1,9 +1,9 @@
 //! Speaks HTTP: JSON over HTTP/1.1, and errors as problems (RFC 9457).
 //!
-//! This page has the whole route table. `listen` bounds connections and drains them, `guard` turns away requests
-//! that no one may make from a web page or from another machine, `request` reads what a request says, `write` and
-//! `read` answer it, `respond` writes the answers. What an instance is in JSON is `api`'s matter, and what becomes
-//! of it the registry's.
+//! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
+//! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
+//! `write`, `read` (with `select`) and `about` answer it; `respond` words the answers. What an instance is in JSON is
+//! `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -104,17 +104,14 @@ impl Http {
     /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`.
     pub async fn run(self, registry: Registry, terms: Terms, stop: CancellationToken) {
         let guard = guard::Guard::new(&self.config, &terms.zones);
-        let edge = Edge(Arc::new(Shared { registry, terms, guard, config: self.config, stop }));
-        listen::run(self.listeners, &edge.config, routes(edge.clone()), &edge.stop).await;
+        let edge = Arc::new(Edge { registry, terms, guard, config: self.config, stop });
+        listen::run(self.listeners, &edge.config, routes(&edge), &edge.stop).await;
     }
 }
 
 /// What every handler is given.
-#[derive(Debug, Clone)]
-struct Edge(Arc<Shared>);
-
 #[derive(Debug)]
-struct Shared {
+struct Edge {
     registry: Registry,
     terms: Terms,
     guard: guard::Guard,
@@ -122,16 +119,8 @@ struct Shared {
     stop: CancellationToken,
 }
 
-impl std::ops::Deref for Edge {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
 /// Every path. GET routes answer HEAD, too.
-fn routes(edge: Edge) -> Router {
+fn routes(edge: &Arc<Edge>) -> Router {
     Router::new()
         .route("/", get(about::welcome))
         .route("/healthz", get(about::health))
@@ -149,7 +138,7 @@ fn routes(edge: Edge) -> Router {
         .route("/v1/instances/{type}/{instance}/status", put(write::set_status))
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::method_not_allowed)
-        .layer(middleware::from_fn_with_state(edge.clone(), guard::check))
-        .layer(middleware::from_fn_with_state(edge.clone(), respond::in_time))
-        .with_state(edge)
+        .layer(middleware::from_fn_with_state(Arc::clone(edge), guard::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(edge), respond::in_time))
+        .with_state(Arc::clone(edge))
 }

@@ -1,6 +1,7 @@
 //! What the server says of itself: a welcome, its health, and what its problems mean.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -12,7 +13,7 @@ use super::Edge;
 use super::respond::Refused;
 
 /// `GET /`
-pub(super) async fn welcome(headers: HeaderMap, State(edge): State<Edge>) -> String {
+pub(super) async fn welcome(headers: HeaderMap, State(edge): State<Arc<Edge>>) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8420");
     let zone = edge.terms.zones.first().map(ToString::to_string).unwrap_or_default();
     format!(
@@ -38,7 +39,7 @@ pub(super) async fn health() -> &'static str {
 }
 
 /// `GET /readyz`: writes are taken and saved.
-pub(super) async fn readiness(State(edge): State<Edge>) -> Result<&'static str, Refused> {
+pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<&'static str, Refused> {
     if edge.stop.is_cancelled() {
         return Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down").into());
     }

@@ -33,7 +33,7 @@ impl Connections {
         Self { total, clients: Arc::default(), per_client }
     }
 
-    /// Waits for room: until then, connections wait in the kernel's queue.
+    /// Waits for room.
     pub(super) async fn room(&self) -> Room {
         let permit = Arc::clone(&self.total).acquire_owned().await.expect("the semaphore is never closed");
         Room { connections: self.clone(), _permit: permit }

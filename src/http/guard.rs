@@ -19,7 +19,7 @@ use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 
 use super::request::Sender;
-use super::respond::Refused;
+use super::respond::{Refused, excerpt};
 use super::{Config, Edge};
 
 /// The rules.
@@ -33,7 +33,7 @@ pub(super) struct Guard {
 
 /// Lets `request` pass or answers it.
 pub(super) async fn check(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     sender: Sender,
     request: Request,
     next: Next,
@@ -111,18 +111,13 @@ fn check_site(headers: &HeaderMap, host: Option<&Authority>) -> Result<(), Probl
             .split_once("://")
             .is_some_and(|(_, authority)| host.is_some_and(|host| host.as_str().eq_ignore_ascii_case(authority)));
         if !same {
-            return refuse(format!("the page that asks is of {:?}, not of this registry", shorten(&origin)));
+            return refuse(format!("the page that asks is of {:?}, not of this registry", excerpt(&origin)));
         }
     }
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return refuse("the browser says that the page that asks is of another site".into());
     }
     Ok(())
-}
-
-/// What an error may repeat of a stranger's text.
-fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -95,7 +95,7 @@ pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Ro
     let connections = Connections::new(config.connections.get(), config.connections_per_client.get());
     let mut loops = JoinSet::new();
     for listener in listeners {
-        let protocol = Protocol1::new(config, routes.clone());
+        let protocol = Http1::new(config, routes.clone());
         loops.spawn(accept(listener, connections.clone(), protocol, stop.clone()));
     }
     if loops.is_empty() {
@@ -109,31 +109,29 @@ pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Ro
     }
 }
 
-async fn accept(listener: TcpListener, connections: Connections, protocol: Protocol1, stop: CancellationToken) {
+async fn accept(listener: TcpListener, connections: Connections, protocol: Http1, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     loop {
-        let next = async {
-            let room = connections.room().await;
-            (room, listener.accept().await)
-        };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = tasks.join_next() => continue,
-            accepted = next => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            (room, Ok((stream, peer))) => {
-                let Some(ticket) = room.enter(peer.ip()) else {
-                    debug!(%peer, "closed a connection: its address has too many");
-                    continue;
-                };
-                tasks.spawn(protocol.clone().serve(stream, peer.ip(), ticket, stop.clone()));
-            }
-            (_, Err(error)) => {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
                 warn!(%error, "cannot accept an HTTP connection; trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        // Every listener has one connection in hand, so that none of them keeps room that another could use.
+        let Some(room) = stop.run_until_cancelled(connections.room()).await else { break };
+        let Some(ticket) = room.enter(peer.ip()) else {
+            debug!(%peer, "closed a connection: its address has too many");
+            continue;
+        };
+        tasks.spawn(protocol.clone().serve(stream, peer.ip(), ticket, stop.clone()));
     }
     drop(listener);
     while tasks.join_next().await.is_some() {}
@@ -141,14 +139,14 @@ async fn accept(listener: TcpListener, connections: Connections, protocol: Proto
 
 /// How a connection is served: HTTP/1.1 within the limits.
 #[derive(Clone)]
-struct Protocol1 {
+struct Http1 {
     http: http1::Builder,
     routes: Router,
     /// How long octets may wait for the client to take them.
     patience: Duration,
 }
 
-impl Protocol1 {
+impl Http1 {
     fn new(config: &Config, routes: Router) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -165,31 +163,21 @@ impl Protocol1 {
         #[cfg(target_os = "linux")]
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.patience));
 
-        let in_flight = Arc::new(AtomicUsize::new(0));
-        let handler = Handler {
-            routes: TowerToHyperService::new(self.routes),
-            sender: Sender(peer),
-            in_flight: in_flight.clone(),
-        };
-        let mut connection = pin!(
-            self.http
-                .serve_connection(TokioIo::new(stream), service_fn(move |request| handler.clone().answer(request)),)
-        );
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
+        let busy = Arc::new(AtomicBool::new(false));
+        let handler =
+            Handler { routes: TowerToHyperService::new(self.routes), sender: Sender(peer), busy: busy.clone() };
+        let service = service_fn(move |request| handler.clone().answer(request));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let ended = match stop.run_until_cancelled(connection.as_mut()).await {
+            Some(ended) => ended,
+            None => loop {
                 connection.as_mut().graceful_shutdown();
-                loop {
-                    tokio::select! {
-                        ended = connection.as_mut() => break ended,
-                        () = tokio::time::sleep(LINGER) => {
-                            if in_flight.load(Ordering::Relaxed) == 0 {
-                                return;
-                            }
-                        }
-                    }
+                match tokio::time::timeout(LINGER, connection.as_mut()).await {
+                    Ok(ended) => break ended,
+                    Err(_) if busy.load(Ordering::Relaxed) => {}
+                    Err(_) => return,
                 }
-            }
+            },
         };
         if let Err(error) = ended {
             debug!(%peer, %error, "an HTTP connection ended early");
@@ -201,15 +189,16 @@ impl Protocol1 {
 struct Handler {
     routes: TowerToHyperService<Router>,
     sender: Sender,
-    in_flight: Arc<AtomicUsize>,
+    /// Whether a request is being answered; there is one at a time on a connection of HTTP/1.1.
+    busy: Arc<AtomicBool>,
 }
 
 impl Handler {
     async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         request.extensions_mut().insert(self.sender);
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.busy.store(true, Ordering::Relaxed);
         let response = self.routes.call(request).await;
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.busy.store(false, Ordering::Relaxed);
         response
     }
 }

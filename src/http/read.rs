@@ -1,5 +1,7 @@
 //! Requests that look: one instance, lists of them, and the service types.
 
+use std::sync::Arc;
+
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -21,14 +23,14 @@ const EXAMINED_MAX: usize = 5_000;
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// `GET /v1/instances/{type}/{instance}`: the effective one, and what it hides.
-pub(super) async fn instance(State(edge): State<Edge>, Addressed(id): Addressed) -> Result<Response, Refused> {
+pub(super) async fn instance(State(edge): State<Arc<Edge>>, Addressed(id): Addressed) -> Result<Response, Refused> {
     let state = edge.registry.state();
     let slot = state.get(&id).ok_or(Refusal::Unknown(id))?;
     Ok(respond::tagged(StatusCode::OK, slot.effective().revision, &edge.show(slot)))
 }
 
 /// `GET /v1/instances`
-pub(super) async fn instances(State(edge): State<Edge>, query: Query<Pairs>) -> Result<Response, Refused> {
+pub(super) async fn instances(State(edge): State<Arc<Edge>>, query: Query<Pairs>) -> Result<Response, Refused> {
     let filter = Filter::from_query(&query)?;
     let selection = Selection::new(&filter)?;
     let state = edge.registry.state();
@@ -49,7 +51,7 @@ pub(super) async fn instances(State(edge): State<Edge>, query: Query<Pairs>) -> 
 }
 
 /// `GET /v1/services`
-pub(super) async fn services(State(edge): State<Edge>, query: Query<Pairs>) -> Result<Response, Refused> {
+pub(super) async fn services(State(edge): State<Arc<Edge>>, query: Query<Pairs>) -> Result<Response, Refused> {
     if let Some((key, _)) = query.iter().find(|(key, _)| key != "limit" && key != "cursor") {
         return Err(unknown_parameter(key, "limit, cursor").into());
     }
@@ -94,5 +96,49 @@ impl Edge {
             last = Some(id);
         }
         Services { services, revision: state.revision.0, cursor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::{Config, guard};
+    use super::*;
+    use crate::api::{Json, Registration, Terms};
+    use crate::registry::{self, Condition, Operation, Registry};
+    use crate::service::{Origin, Source};
+    use crate::store::{self, Store};
+    use crate::zone;
+
+    #[tokio::test]
+    async fn what_a_higher_source_hides_is_shown_beneath() {
+        let (settings, zone) = (registry::Config::default(), zone::Config::default());
+        let terms = Terms { zones: zone.domains.as_slice().into(), leases: settings.limits() };
+        let opened = Store::open(&store::Config { url: "memory:".into() }, Path::new("")).unwrap();
+        let (registry, writer) = Registry::open(&settings, opened, &zone::Snapshot::new(&zone, &[]));
+        let stop = CancellationToken::new();
+        let writing = tokio::spawn(writer.run(stop.clone()));
+        let config = Config::default();
+        let guard = guard::Guard::new(&config, &terms.zones);
+        let edge = Edge { registry, terms, guard, config, stop: stop.clone() };
+
+        for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
+            let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);
+            let registration = Json::parse(body.as_bytes()).unwrap().read::<Registration>().unwrap();
+            let registration = registration.accept(&edge.terms, [10, 0, 0, 7].into(), None).unwrap();
+            let origin = Origin { source, name: "".into() };
+            let operation = Operation::Register { registration, origin, owner: None, condition: Condition::Always };
+            edge.registry.apply(vec![operation]).await.remove(0).unwrap();
+        }
+
+        let state = edge.registry.state();
+        let view = edge.show(state.after(None).next().unwrap().1);
+        assert_eq!((view.source, view.port), (Source::Api, 2));
+        assert_eq!(view.beneath.iter().map(|v| (v.source, v.port)).collect::<Vec<_>>(), [(Source::Mdns, 1)]);
+        stop.cancel();
+        writing.await.unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! What a request says: its sender, its path, its preconditions and its body.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -98,10 +99,10 @@ fn read_condition(headers: &HeaderMap) -> Result<Condition, Problem> {
 #[derive(Debug)]
 pub(super) struct Document(pub(super) Json);
 
-impl FromRequest<Edge> for Document {
+impl FromRequest<Arc<Edge>> for Document {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, edge: &Edge) -> Result<Self, Refused> {
+    async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Refused> {
         let (parts, body) = request.into_parts();
         let octets = read_body(&parts.headers, body, edge.config.body_limit).await?;
         Ok(Self(Json::parse(&octets).map_err(Problem::from)?))

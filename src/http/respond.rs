@@ -1,8 +1,10 @@
 //! Answers: JSON documents, and problems in the place of errors.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -97,7 +99,7 @@ fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -
 }
 
 /// Ends a request that takes too long.
-pub(super) async fn in_time(State(edge): State<Edge>, request: Request, next: Next) -> Result<Response, Refused> {
+pub(super) async fn in_time(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Result<Response, Refused> {
     let limit = edge.config.request_timeout;
     tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
         let limit = humantime::format_duration(limit);
@@ -107,22 +109,25 @@ pub(super) async fn in_time(State(edge): State<Edge>, request: Request, next: Ne
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refused {
-    let path: String = uri.path().chars().take(200).collect();
-    Problem::new(Kind::NoSuchPath, format!("there is nothing at {path}; GET / says what there is")).into()
+    let detail = format!("there is nothing at {}; GET / says what there is", excerpt(uri.path()));
+    Problem::new(Kind::NoSuchPath, detail).into()
 }
 
 /// The router adds `Allow`.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Refused {
-    let path: String = uri.path().chars().take(200).collect();
-    let method: String = method.as_str().chars().take(20).collect();
+    let (path, method) = (excerpt(uri.path()), excerpt(method.as_str()));
     let detail = format!("{path} does not take {method}; the Allow header says what it takes");
     Problem::new(Kind::MethodNotAllowed, detail).into()
 }
 
-/// `headers` with one more: the whole path of what was created.
-pub(super) fn locate(headers: &mut HeaderMap, path: &str) {
-    let value = path.try_into().expect("percent-encoded");
-    headers.insert(axum::http::header::LOCATION, value);
+/// What a problem may repeat of a stranger's text.
+pub(super) fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// Adds where to find what was created.
+pub(super) fn locate(response: &mut Response, path: &str) {
+    response.headers_mut().insert(LOCATION, path.try_into().expect("percent-encoded"));
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests that change something: each becomes operations, and is answered when they are done.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,7 +23,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 /// `POST /v1/heartbeat`: registers what is new and renews what is known; one object, or an array of them.
 pub(super) async fn heartbeat(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Sender(sender): Sender,
     Precondition(condition): Precondition,
     Document(body): Document,
@@ -39,7 +40,7 @@ pub(super) async fn heartbeat(
 
 /// `PUT /v1/instances/{type}/{instance}`: the whole registration.
 pub(super) async fn replace(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Sender(sender): Sender,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
@@ -53,7 +54,7 @@ pub(super) async fn replace(
 /// `PATCH /v1/instances/{type}/{instance}`: what differs from the registration (RFC 7396). It renews the lease, as
 /// every registration does.
 pub(super) async fn patch(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Sender(sender): Sender,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
@@ -86,7 +87,7 @@ pub(super) async fn patch(
 
 /// `DELETE /v1/instances/{type}/{instance}`
 pub(super) async fn deregister(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
 ) -> Result<Response, Refused> {
@@ -96,7 +97,7 @@ pub(super) async fn deregister(
 
 /// `POST /v1/instances/{type}/{instance}/renew`
 pub(super) async fn renew(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
 ) -> Result<Response, Refused> {
@@ -110,7 +111,7 @@ pub(super) async fn renew(
 
 /// `PUT /v1/instances/{type}/{instance}/status`
 pub(super) async fn set_status(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
     Document(body): Document,
@@ -188,7 +189,7 @@ fn registered(applied: &Applied, body: &impl serde::Serialize) -> Response {
     if applied.created {
         let id = applied.instance.id();
         let instance = utf8_percent_encode(id.instance().as_str(), PLAIN);
-        respond::locate(response.headers_mut(), &format!("/v1/instances/{}/{instance}", id.service_type()));
+        respond::locate(&mut response, &format!("/v1/instances/{}/{instance}", id.service_type()));
     }
     response
 }
