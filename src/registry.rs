@@ -34,7 +34,7 @@ use self::renewal::renew_in_place;
 use self::shared::Shared;
 use self::table::Table;
 use self::writer::Call;
-use crate::service::{Cause, Change, Instance, LeaseLimits, UnixMillis};
+use crate::service::{Cause, Change, Instance, LeaseLimits, Revision, UnixMillis};
 use crate::store::{Contents, Opened};
 use crate::zone;
 
@@ -98,6 +98,8 @@ impl Registry {
     /// runs.
     pub fn open(config: &Config, opened: Opened, zone: &zone::Snapshot) -> (Self, Writer) {
         let Opened { store, contents: Contents { instances, clock, revision, history } } = opened;
+        // What was not saved is gone, so what is listed now is something new.
+        let revision = Revision(revision.0 + 1);
         let mut table = Table::new(revision, config.max_instances, config.reap);
         for instance in instances {
             table.restore(instance);

@@ -125,7 +125,7 @@ pub enum Refusal {
     #[error("too many changes are waiting; try again")]
     Busy,
     /// The table holds as many instances as it may.
-    #[error("the registry holds {0} instances, which is its limit (registry.max_instances)")]
+    #[error("the registry holds {0} instances, which is its limit (lease.max_instances)")]
     Full(usize),
     /// The writer has stopped.
     #[error("the registry is shutting down")]

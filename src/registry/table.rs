@@ -5,6 +5,8 @@
 //! draft, which becomes the table once the store has it and is dropped otherwise, and readers hold the map of
 //! slots as it was published.
 //!
+//! What an operation means for an instance is in `rules`; here is how the table keeps what they decide.
+//!
 //! Expiry costs O(log n): an index by moment, one entry for each instance whose lease ends. A renewal leaves the
 //! index alone, since the entry is then merely early: when it comes up, it is moved to where the lease ends by
 //! then. With three heartbeats to a lease that is one move for three renewals, and a renewal needs no writer.
@@ -16,21 +18,19 @@ mod hosts;
 mod journal;
 #[cfg(test)]
 mod model;
+mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::service::{
-    Cause, Change, Check, Facts, Host, Instance, InstanceId, Moment, Origin, Registration, Reported, Revision,
-};
-
-use self::hosts::{Hosts, Taken};
+use self::hosts::Hosts;
 pub(super) use self::journal::{Journal, Replaced};
+pub(super) use self::rules::repeats;
 use super::clock::Now;
-use super::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use super::slot::{Layer, Slot};
+use crate::service::{Cause, Change, Instance, InstanceId, Moment, Origin, Revision};
 
 /// Not in the index.
 const NEVER: Moment = Moment(u64::MAX);
@@ -86,118 +86,6 @@ impl Table {
         self.set(&id, &origin, Some(Arc::new(instance)));
     }
 
-    /// Applies one operation, wholly or not at all.
-    pub(super) fn apply(&mut self, operation: &Operation, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        match operation {
-            Operation::Register { registration, origin, owner, condition } => {
-                let existing = self.get(&registration.id, origin).cloned();
-                condition.check(&registration.id, existing.as_ref())?;
-                let told = (registration, origin, owner.as_ref());
-                match existing {
-                    None => self.register(told, now, journal),
-                    Some(existing) => self.register_again(&existing, told, now, journal),
-                }
-            }
-            Operation::Renew(id) => self.renew(id, now, journal),
-            Operation::Deregister { id, origin, condition } => self.deregister(id, origin, *condition, journal),
-            Operation::SetStatus { id, status, condition } => self.set_status(id, status, *condition, journal),
-        }
-    }
-
-    fn register(&mut self, told: Told<'_>, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        if self.instances >= self.max_instances {
-            return Err(Refusal::Full(self.max_instances));
-        }
-        let mut instance = instance(told, now);
-        instance.host = self.claim_host(&instance, journal)?;
-        Ok(Applied { instance: self.put(instance, Cause::Registered, journal), created: true })
-    }
-
-    fn register_again(
-        &mut self,
-        existing: &Arc<Instance>,
-        told: Told<'_>,
-        now: Now,
-        journal: &mut Journal,
-    ) -> Result<Applied, Refusal> {
-        let (registration, _, owner) = told;
-        if existing.owner.is_some() && existing.owner.as_ref() != owner {
-            return Err(Refusal::NotYours(existing.id().to_string()));
-        }
-        if repeats(existing, registration, owner) {
-            return Ok(renewed(Arc::clone(existing), now, journal));
-        }
-        let mut instance = instance(told, now);
-        instance.registered_at = existing.registered_at;
-        instance.facts.check = existing.facts.check.clone();
-        instance.facts.drained = existing.facts.drained;
-        instance.host = self.move_host(existing, &instance, journal)?;
-        let only_lapsed = instance.registration == existing.registration
-            && instance.facts == (Facts { lapsed: None, ..existing.facts.clone() });
-        let cause = if only_lapsed { Cause::Revived } else { Cause::Registered };
-        Ok(Applied { instance: self.put(instance, cause, journal), created: false })
-    }
-
-    fn renew(&mut self, id: &InstanceId, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        let existing = self.held(id, &Origin::api(), Condition::Present)?;
-        if existing.facts.lapsed.is_none() {
-            return Ok(renewed(existing, now, journal));
-        }
-        let mut instance = instance((&existing.registration, &existing.origin, existing.owner.as_ref()), now);
-        instance.host = existing.host.clone();
-        instance.facts = Facts { lapsed: None, ..existing.facts.clone() };
-        instance.registered_at = existing.registered_at;
-        Ok(Applied { instance: self.put(instance, Cause::Revived, journal), created: false })
-    }
-
-    fn deregister(
-        &mut self,
-        id: &InstanceId,
-        origin: &Origin,
-        condition: Condition,
-        journal: &mut Journal,
-    ) -> Result<Applied, Refusal> {
-        let instance = self.held(id, origin, condition)?;
-        self.remove(&instance, Cause::Deregistered, journal);
-        Ok(Applied { instance, created: false })
-    }
-
-    fn set_status(
-        &mut self,
-        id: &InstanceId,
-        wish: &StatusWish,
-        condition: Condition,
-        journal: &mut Journal,
-    ) -> Result<Applied, Refusal> {
-        let existing = self.held(id, &Origin::api(), condition)?;
-        let mut facts = existing.facts.clone();
-        match wish {
-            StatusWish::Starting => facts.reported = Reported::Starting,
-            StatusWish::Up => {
-                facts.reported = Reported::Up;
-                facts.drained = false;
-                if matches!(facts.check, Check::Failing(_)) {
-                    facts.check = Check::None;
-                }
-            }
-            StatusWish::Down(reason) => facts.check = Check::Failing(Arc::clone(reason)),
-            StatusWish::OutOfService => facts.drained = true,
-        }
-        if facts == existing.facts {
-            return Ok(Applied { instance: existing, created: false });
-        }
-        let mut instance = Instance::clone(&existing);
-        instance.facts = facts;
-        Ok(Applied { instance: self.put(instance, Cause::StatusSet, journal), created: false })
-    }
-
-    /// What `origin` holds, if `condition` allows to go on.
-    fn held(&self, id: &InstanceId, origin: &Origin, condition: Condition) -> Result<Arc<Instance>, Refusal> {
-        let existing = self.get(id, origin);
-        condition.check(id, existing)?;
-        existing.cloned().ok_or_else(|| Refusal::Unknown(id.clone()))
-    }
-
     /// Lets lapse and reaps what is due, `at_most` so many entries; true when more is due.
     pub(super) fn expire(&mut self, now: Now, at_most: usize, journal: &mut Journal) -> bool {
         for _ in 0..at_most {
@@ -225,29 +113,6 @@ impl Table {
             Some(lapsed) => lapsed.after(self.reap),
             None => instance.expires_at().unwrap_or(NEVER),
         }
-    }
-
-    /// Claims the host that `instance` asks for; lower instances make room first, so that at no moment two
-    /// claimants' addresses are under one label.
-    fn claim_host(&mut self, instance: &Instance, journal: &mut Journal) -> Result<Host, Refusal> {
-        let claimed = self.hosts.claim(instance).map_err(not_yours)?;
-        for (id, origin, host) in claimed.moved {
-            let mut lower = Instance::clone(self.get(&id, &origin).expect("who holds a label is in the table"));
-            lower.host = host;
-            self.put(lower, Cause::Followed, journal);
-        }
-        Ok(claimed.host)
-    }
-
-    /// The host of `after`, which is to replace `before`.
-    fn move_host(&mut self, before: &Instance, after: &Instance, journal: &mut Journal) -> Result<Host, Refusal> {
-        if Hosts::same_claim(before, after) {
-            return Ok(before.host.clone());
-        }
-        // A refused claim must not cost the old one.
-        let unmoved = self.hosts.clone();
-        self.hosts.release(before);
-        self.claim_host(after, journal).inspect_err(|_| self.hosts = unmoved)
     }
 
     fn remove(&mut self, instance: &Arc<Instance>, cause: Cause, journal: &mut Journal) {
@@ -312,34 +177,4 @@ impl Table {
         }
         before.map(|layer| layer.instance)
     }
-}
-
-/// A registration, who says it, and under which token's name.
-type Told<'a> = (&'a Registration, &'a Origin, Option<&'a Arc<str>>);
-
-/// The instance that was told of just now. Its revision is given when it is put in place.
-fn instance((registration, origin, owner): Told<'_>, now: Now) -> Instance {
-    let mut instance = Instance::new(registration.clone(), origin.clone(), now.wall, now.clock, Revision::default());
-    instance.owner = owner.cloned();
-    instance
-}
-
-/// Whether a registration says nothing new of a running instance, and so only renews it.
-pub(super) fn repeats(existing: &Instance, registration: &Registration, owner: Option<&Arc<str>>) -> bool {
-    existing.facts.lapsed.is_none()
-        && existing.facts.reported == registration.reported
-        && existing.owner.as_ref() == owner
-        && existing.registration == *registration
-}
-
-fn renewed(instance: Arc<Instance>, now: Now, journal: &mut Journal) -> Applied {
-    if !instance.renew(now.wall, now.clock) {
-        journal.renewed.push(Arc::clone(&instance));
-    }
-    Applied { instance, created: false }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "reads as a conversion of errors")]
-fn not_yours(taken: Taken) -> Refusal {
-    Refusal::NotYours(format!("the host {:?}", taken.0.as_str()))
 }

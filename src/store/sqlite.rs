@@ -19,7 +19,7 @@ use std::thread;
 
 use rusqlite::{Connection, ErrorCode, params, params_from_iter};
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Contents, OpenError, Row, Save, SaveAnswer, SaveError};
 use crate::service::Moment;
@@ -82,6 +82,9 @@ impl Sqlite {
 
 impl Database {
     fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        if let Err(error) = self.forget_runs() {
+            debug!(%error, "old runs stay in the database for now");
+        }
         let mut closing = None;
         while let Ok(job) = jobs.recv() {
             match job {
@@ -113,6 +116,7 @@ impl Database {
         // Dropped without a commit, it rolls back.
         let transaction = self.connection.transaction()?;
         {
+            set_clock(&transaction, self.boot, save.clock)?;
             let mut upsert = transaction.prepare_cached(&self.upsert)?;
             let mut delete = transaction.prepare_cached(DELETE)?;
             for (id, row) in &save.rows {
@@ -124,11 +128,16 @@ impl Database {
                     None => drop(delete.execute(params_from_iter(row::key(id)))?),
                 }
             }
-            set_clock(&transaction, self.boot, save.clock)?;
             let ceiling = i64::try_from(save.ceiling.0).unwrap_or(i64::MAX);
             transaction.prepare_cached("UPDATE registry SET revision = ?1")?.execute(params![ceiling])?;
         }
         transaction.commit()
+    }
+
+    /// Runs that no instance refers to; the last one stays for its clock.
+    fn forget_runs(&self) -> rusqlite::Result<()> {
+        let unused = "boot < (SELECT max(boot) FROM boot) AND boot NOT IN (SELECT boot FROM instance)";
+        self.connection.execute(&format!("DELETE FROM boot WHERE {unused}"), []).map(drop)
     }
 
     fn note(&self, clock: Moment) -> rusqlite::Result<()> {
@@ -146,10 +155,13 @@ impl Database {
     }
 }
 
+/// Where the clock stands in this run, whose row is made by the first that writes anything in it.
 fn set_clock(connection: &Connection, boot: i64, clock: Moment) -> rusqlite::Result<()> {
     let clock = i64::try_from(clock.0).unwrap_or(i64::MAX);
-    let mut update = connection.prepare_cached("UPDATE boot SET ended = max(ended, ?2) WHERE boot = ?1")?;
-    update.execute(params![boot, clock]).map(drop)
+    let mut set = connection.prepare_cached(
+        "INSERT INTO boot VALUES (?1, ?2) ON CONFLICT DO UPDATE SET ended = max(ended, excluded.ended)",
+    )?;
+    set.execute(params![boot, clock]).map(drop)
 }
 
 const DELETE: &str = "DELETE FROM instance WHERE service = ?1 AND transport = ?2 AND instance = ?3";

@@ -5,7 +5,8 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::thread::{scope, sleep};
 use std::time::Duration;
@@ -200,21 +201,71 @@ fn a_change_is_synced_before_its_answer_is_sent() {
     assert!(synced < answered, "the answer was sent in line {answered}, the sync ended in line {synced}");
 }
 
+/// A disk of 2 MB in a mount namespace of its own; it goes with the process that holds it.
+struct SmallDisk {
+    holder: Child,
+    /// Where it is within the namespace.
+    directory: TempDir,
+}
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let directory = TempDir::new().unwrap();
+        let script = format!("mount -t tmpfs -o size=2m none '{}' && echo mounted && cat", directory.path().display());
+        let mut unshare = tool("unshare");
+        unshare.args(["-Urm", "sh", "-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = unshare.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "mounted\n", "a tmpfs could be mounted");
+        Self { holder, directory }
+    }
+
+    /// A registry with its data on this disk.
+    fn start(&self) -> Portolan {
+        tool("nsenter");
+        let holder = self.holder.id().to_string();
+        let enter = ["nsenter", "-t", &holder, "-U", "-m", "--preserve-credentials"];
+        Launch::new().under(enter).data_dir(self.directory.path()).start()
+    }
+
+    fn filler(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        root.join(self.directory.path().strip_prefix("/").unwrap()).join("filler")
+    }
+
+    /// Writes until not an octet fits.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.filler()).unwrap();
+        let mut block = &[0x55_u8; 4096][..];
+        while !block.is_empty() {
+            if file.write_all(block).is_err() {
+                block = &block[..block.len() / 2];
+            }
+        }
+    }
+
+    fn clear(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
 #[test]
 fn a_full_disk_fails_writes_while_all_else_goes_on_and_heals_without_a_restart() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().to_str().unwrap();
-    // A small disk in a mount namespace of its own, which goes with the process.
-    let mount = format!("mount -t tmpfs -o size=2m none '{path}' && exec \"$@\"");
-    tool("unshare");
-    let portolan =
-        Launch::new().under(["unshare", "-Urm", "sh", "-c", &mount, "sh"]).data_dir(directory.path()).start();
-    let disk = format!("/proc/{}/root{path}", portolan.pid());
+    let disk = SmallDisk::mount();
+    let portolan = disk.start();
     let registration = |n: usize| json!({"service": "auth", "instance": format!("a{n}"), "port": 1, "lease": "1h"});
     portolan.heartbeat(&registration(0));
     portolan.heartbeat(&json!({"service": "auth", "instance": "brief", "port": 1, "lease": "5s"}));
 
-    fill(&Path::new(&disk).join("filler"));
+    disk.fill();
     // There may be room left within the files that the database has already.
     let (n, refused) = (1..5000)
         .map(|n| (n, portolan.post("/v1/heartbeat", &registration(n))))
@@ -229,22 +280,26 @@ fn a_full_disk_fails_writes_while_all_else_goes_on_and_heals_without_a_restart()
     assert_eq!(portolan.get("/readyz").status, 503);
     wait_until("the dead leave DNS", PATIENCE, || (!is_served(&portolan, "brief")).then_some(()));
 
-    fs::remove_file(Path::new(&disk).join("filler")).unwrap();
+    disk.clear();
     wait_until("it is ready again", PATIENCE, || (portolan.get("/readyz").status == 200).then_some(()));
     portolan.heartbeat(&registration(n));
     assert!(is_served(&portolan, &format!("a{n}")));
 }
 
-/// Writes until there is no room.
-fn fill(path: &Path) {
-    let mut file = fs::File::create(path).unwrap();
-    let mut block = &[0x55_u8; 4096][..];
-    while !block.is_empty() {
-        // Ever smaller, until not an octet fits.
-        if file.write_all(block).is_err() {
-            block = &block[..block.len() / 2];
-        }
-    }
+#[test]
+fn a_restart_on_a_full_disk_answers_all_the_same() {
+    let disk = SmallDisk::mount();
+    let portolan = disk.start();
+    let registration = json!({"service": "auth", "instance": "a1", "port": 1, "lease": "1h"});
+    portolan.heartbeat(&registration);
+    disk.fill();
+    portolan.kill();
+    let portolan = disk.start();
+    assert!(is_served(&portolan, "a1"));
+    wait_until("it says so", PATIENCE, || (portolan.get("/readyz").status == 503).then_some(()));
+    disk.clear();
+    wait_until("it is ready", PATIENCE, || (portolan.get("/readyz").status == 200).then_some(()));
+    portolan.heartbeat(&registration);
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::service::{HostLabel, Lease, Source, Status, UnixMillis, registration};
+use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
+use crate::service::{
+    Check, Facts, Host, HostLabel, Lease, Registration, Reported, Source, Status, UnixMillis, registration,
+};
 
 const REAP: Duration = Duration::from_secs(20);
 const MAX: usize = 9;

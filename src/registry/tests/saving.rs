@@ -158,6 +158,20 @@ async fn the_dead_leave_and_the_link_is_heard_while_the_store_is_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_reported_until_it_answers() {
+    let (registry, mut script) = start_with(Vec::new()).await;
+    let asked = ask(&registry, register("a1", 60.0)).await;
+    let (_, done) = script.save().await;
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(registry.store_error(), None);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(registry.store_error().as_deref(), Some("the store has not answered for 5s"));
+    done.send(Ok(())).unwrap();
+    assert!(asked.await.unwrap().is_ok());
+    assert_eq!(registry.store_error(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewal_never_waits_behind_a_save() {
     let (registry, mut script) = start_with(Vec::new()).await;
     let alive = ask(&registry, register("alive", 10.0)).await;

@@ -1,8 +1,10 @@
 //! Opening a database without harming one that is not to be opened.
 //!
-//! Nothing is written before all has been read and understood: the header, the integrity, every row. Migration,
-//! reading and the beginning of the new run are one transaction, which is rolled back where anything is wrong,
-//! and until then a close leaves the log alone. So a refused database stays as it is to the byte.
+//! Nothing is written before all has been read and understood: the header, the integrity, every row. A database of
+//! an older version is migrated and read in one transaction, which is rolled back where anything is wrong, and until
+//! then a close leaves the log alone. So a refused database stays as it is to the byte.
+//!
+//! One of this version is only read: a registry starts, and answers, on a disk that is full.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use super::row::{self, COLUMNS, Saved};
 use super::schema::{self, APPLICATION_ID, Header};
@@ -41,8 +43,10 @@ pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError
     }
     connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
 
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
-    schema::migrate(&transaction, header.version).map_err(explain)?;
+    let transaction = connection.transaction().map_err(explain)?;
+    if header.version < schema::version() {
+        schema::migrate(&transaction, header.version).map_err(explain)?;
+    }
     if header.blank {
         initialize(&transaction).map_err(explain)?;
     }
@@ -94,11 +98,10 @@ fn check(path: &Path, connection: &Connection, header: &Header) -> Result<(), Op
 fn initialize(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let Contents { history, revision, .. } = Contents::new();
     let revision = i64::try_from(revision.0).unwrap_or(i64::MAX);
-    transaction.execute("INSERT INTO registry VALUES (1, ?1, ?2)", params![history.cast_signed(), revision])?;
-    transaction.execute("INSERT INTO boot VALUES (0, 0)", []).map(drop)
+    transaction.execute("INSERT INTO registry VALUES (1, ?1, ?2)", params![history.cast_signed(), revision]).map(drop)
 }
 
-/// Reads everything and begins the next run.
+/// Reads everything; the next run gets the number after the last one that left a trace.
 fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), OpenError> {
     let explain = |error| explain(path, &error);
     let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
@@ -127,7 +130,6 @@ fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), O
         let end = ends.get(&saved.boot).ok_or_else(|| damaged(format!("run {} is missing", saved.boot)))?;
         instances.push(restored(saved, *end));
     }
-    begin(transaction, boot, clock).map_err(explain)?;
     Ok((boot, Contents { instances, clock, revision: Revision(revision), history: history.cast_unsigned() }))
 }
 
@@ -140,12 +142,6 @@ fn restored(saved: Saved, end_of_run: Moment) -> Instance {
         (None, Lease::UntilDeregistered) => Moment(u64::MAX),
     };
     instance.restored(renewed_at, expires_at)
-}
-
-fn begin(transaction: &Transaction<'_>, boot: i64, clock: Moment) -> rusqlite::Result<()> {
-    transaction.execute("DELETE FROM boot WHERE boot NOT IN (SELECT boot FROM instance)", [])?;
-    let clock = i64::try_from(clock.0).unwrap_or(i64::MAX);
-    transaction.execute("INSERT INTO boot VALUES (?1, ?2)", params![boot, clock]).map(drop)
 }
 
 fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {

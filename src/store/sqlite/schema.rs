@@ -89,7 +89,7 @@ fn first(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
              registered_at INTEGER NOT NULL, -- Unix milliseconds
              renewed_at INTEGER NOT NULL,
              revision INTEGER NOT NULL,
-             boot INTEGER NOT NULL REFERENCES boot, -- the run in which it was last registered or renewed
+             boot INTEGER NOT NULL,        -- the run in which it was last registered or renewed
              PRIMARY KEY (service, transport, instance)
          ) STRICT, WITHOUT ROWID;",
     )
