@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mdns_sd::{Error, IfKind, IfPredicate, ServiceDaemon};
 use tokio::task::JoinSet;
@@ -17,6 +18,8 @@ const TYPES: &str = "_services._dns-sd._udp";
 const NAMES_MAX: usize = 256;
 /// Seconds between the library's looks at the interfaces; we look as often.
 const INTERFACE_CHECK: u32 = 1;
+/// How often the library is told to end while its queue is full, a millisecond apart.
+const FAREWELLS: u32 = 100;
 
 /// The library, and what it is asked to browse.
 pub(super) struct Asker {
@@ -122,11 +125,13 @@ impl Asker {
 impl Drop for Asker {
     /// Ends the library's thread; nothing was announced, so there is no goodbye to wait for.
     fn drop(&mut self) {
-        if let Some(daemon) = &self.daemon {
-            // A full queue is worked off within milliseconds.
-            while matches!(daemon.shutdown(), Err(Error::Again)) {
-                std::thread::yield_now();
+        let Some(daemon) = &self.daemon else { return };
+        // A full queue is worked off within milliseconds, unless the thread hangs: then it ends with the process.
+        for _ in 0..FAREWELLS {
+            if !matches!(daemon.shutdown(), Err(Error::Again)) {
+                break;
             }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
