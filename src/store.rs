@@ -239,7 +239,7 @@ impl Contents {
         Self {
             instances: Vec::new(),
             clock: Moment::default(),
-            // A lost database is thereby no step back: there are fewer changes than seconds.
+            // So that a lost database is no step back, unless there were more changes than seconds.
             revision: Revision(UnixMillis::now().0 / 1000),
             // The standard library's hash keys are random numbers of the system.
             history: RandomState::new().hash_one(std::process::id()),

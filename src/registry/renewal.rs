@@ -4,7 +4,8 @@
 //! a lease, one atomic number that every snapshot shares. So whoever takes the call does it on the spot, on all
 //! cores, and no renewal waits in a queue while its lease runs out. What makes that safe is the seal, see
 //! [`Instance::renew`]: an instance that has lapsed, was replaced, or whose first renewal of this run is still to
-//! be saved cannot be renewed here, and the call goes to the writer. Its lease has moved all the same.
+//! be saved cannot be renewed here, and the call goes to the writer. Its lease has moved all the same, as has that of
+//! an instance whose registration differs: whatever is being said, somebody is alive to say it.
 
 use std::sync::Arc;
 
@@ -18,16 +19,15 @@ use crate::service::{InstanceId, Origin};
 
 /// Does `operation` if it is a renewal that concerns nobody else.
 pub(super) fn renew_in_place(slots: &OrdMap<InstanceId, Slot>, operation: &Operation, now: Now) -> Option<Applied> {
-    let instance = match operation {
+    let (instance, says_nothing_new) = match operation {
         Operation::Register { registration, origin, owner, condition: Condition::Always | Condition::Present } => {
             let instance = slots.get(&registration.id)?.of_origin(origin)?;
-            repeats(instance, registration, owner.as_ref()).then_some(instance)?
+            let theirs = instance.owner == *owner;
+            (theirs.then_some(instance)?, repeats(instance, registration, owner.as_ref()))
         }
-        Operation::Renew(id) => {
-            let instance = slots.get(id)?.of_origin(&Origin::api())?;
-            instance.facts.lapsed.is_none().then_some(instance)?
-        }
+        Operation::Renew(id) => (slots.get(id)?.of_origin(&Origin::api())?, true),
         _ => return None,
     };
-    instance.renew(now.wall, now.clock).then(|| Applied { instance: Arc::clone(instance), created: false })
+    let done = instance.facts.lapsed.is_none() && instance.renew(now.wall, now.clock) && says_nothing_new;
+    done.then(|| Applied { instance: Arc::clone(instance), created: false })
 }

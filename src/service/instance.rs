@@ -270,9 +270,9 @@ impl Instance {
         let end = self.expires_at.fetch_or(SEALED, Ordering::Relaxed) & !SEALED;
         if let Some(successor) = successor.filter(|s| s.registration.lease == self.registration.lease)
             && successor.facts.lapsed.is_none()
+            && successor.extend(end) & !SEALED < end
         {
-            successor.extend(end);
-            successor.renewed_at.fetch_max(self.renewed_at.load(Ordering::Relaxed), Ordering::Relaxed);
+            successor.renewed_at.store(self.renewed_at.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -374,6 +374,27 @@ mod tests {
         assert!(!instance.lapse(Moment(14_999)), "renewed until 15 s");
         assert!(instance.lapse(Moment(15_000)));
         assert!(!instance.renew(UnixMillis(2), Moment(15_000)), "sealed: the writer is to be asked");
+    }
+
+    #[test]
+    fn of_a_renewal_and_a_lapse_at_once_exactly_one_counts() {
+        let mut registration = registration("auth", "a1", "web1");
+        registration.lease = Lease::For(Duration::from_secs(10));
+        let end = Moment(10_000);
+        let starts = std::sync::Barrier::new(2);
+        let instances = std::iter::repeat_with(|| {
+            Instance::new(registration.clone(), Origin::api(), UnixMillis(0), Moment(0), Revision(1))
+        });
+        let instances: Vec<_> = instances.take(2_000).collect();
+        let outcomes = |act: fn(&Instance, Moment) -> bool| {
+            starts.wait();
+            instances.iter().map(|instance| act(instance, end)).collect::<Vec<bool>>()
+        };
+        let (renewed, lapsed) = std::thread::scope(|threads| {
+            let lapsed = threads.spawn(|| outcomes(Instance::lapse));
+            (outcomes(|instance, now| instance.renew(UnixMillis(1), now)), lapsed.join().unwrap())
+        });
+        assert!(renewed.iter().zip(&lapsed).all(|(renewed, lapsed)| renewed != lapsed));
     }
 
     #[test]

@@ -14,7 +14,8 @@ mod row;
 mod schema;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::{Connection, ErrorCode, params, params_from_iter};
@@ -24,14 +25,15 @@ use tracing::{debug, warn};
 use super::{Contents, OpenError, Row, Save, SaveAnswer, SaveError};
 use crate::service::Moment;
 
-/// Jobs that may wait for the thread: the writer saves one at a time, and a note that finds no room is dropped,
-/// since the save before it carries the clock as well.
-const JOBS: usize = 2;
+/// Jobs that may wait for the thread, at most: the writer saves one at a time, one note waits at a time, and one
+/// close comes last.
+const JOBS: usize = 3;
 
 /// An open database and the thread that owns it. When it is dropped, the thread finishes what it has and ends.
 #[derive(Debug)]
 pub struct Sqlite {
     jobs: mpsc::SyncSender<Job>,
+    note_waits: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ enum Job {
 struct Database {
     connection: Connection,
     path: PathBuf,
+    note_waits: Arc<AtomicBool>,
     /// The number of this run.
     boot: i64,
     upsert: String,
@@ -54,12 +57,14 @@ impl Sqlite {
     /// Opens or makes the database at `path` and begins a new run in it.
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), OpenError> {
         let (connection, boot, contents) = open::open(path)?;
-        let database = Database { connection, path: path.to_owned(), boot, upsert: upsert() };
+        let note_waits = Arc::default();
+        let waits = Arc::clone(&note_waits);
+        let database = Database { connection, path: path.to_owned(), note_waits: waits, boot, upsert: upsert() };
         let (jobs, queue) = mpsc::sync_channel(JOBS);
         // Ends when `jobs` is dropped or a close arrives.
         let spawned = thread::Builder::new().name("store".into()).spawn(move || database.run(&queue));
         spawned.map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
-        Ok((Self { jobs }, contents))
+        Ok((Self { jobs, note_waits }, contents))
     }
 
     /// Answers once the save is on the disk.
@@ -69,7 +74,10 @@ impl Sqlite {
     }
 
     pub(super) fn note(&self, clock: Moment) {
-        let _ = self.jobs.try_send(Job::Note(clock));
+        // While one waits the disk is slow; the save that it waits behind carries the clock as well.
+        if !self.note_waits.swap(true, Ordering::Relaxed) {
+            let _ = self.jobs.try_send(Job::Note(clock));
+        }
     }
 
     pub(super) async fn close(self) {
@@ -94,6 +102,7 @@ impl Database {
                     let _ = answer.send(saved);
                 }
                 Job::Note(clock) => {
+                    self.note_waits.store(false, Ordering::Relaxed);
                     // The next save tells the writer what is wrong; here nobody waits.
                     let _ = self.note(clock);
                 }

@@ -183,6 +183,9 @@ async fn a_renewal_never_waits_behind_a_save() {
         sleep(Duration::from_secs(8)).await;
         apply(&registry, register("alive", 10.0)).await.unwrap();
     }
+    // One that changes something has to wait, but it is a sign of life as well.
+    let _changed = ask(&registry, register("alive", 11.0)).await;
+    sleep(Duration::from_secs(9)).await;
     assert_eq!(status(&registry, "alive"), Some(Status::Up));
 }
 
