@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -178,4 +179,21 @@ fn a_second_registry_on_the_same_data_is_refused() {
     let (status, said) = Launch::new().data_dir(portolan.data_dir()).start_in_vain();
     assert_eq!(status.code(), Some(5), "{said}");
     assert!(said.contains("--data-dir"), "{said}");
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 256];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned()
+    };
+    let portolan = Launch::new().env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
+    assert_eq!(told(), "READY=1");
+    portolan.signal("TERM");
+    assert_eq!(told(), "STOPPING=1");
 }
