@@ -23,6 +23,9 @@ mod set;
 mod snapshot;
 mod ttl;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,8 @@ use crate::service::DomainName;
 pub use answer::{Answer, Name, Rdata, Records, Rrset, rtype};
 pub use lookup::Question;
 pub use snapshot::Snapshot;
+#[cfg(test)]
+pub(crate) use tests::serving;
 
 /// `[zone]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 //! the lengths are within them is checked, not believed.
 //!
 //! Roads not taken: `nix` shares control messages across a batch, `rustix` has no `recvmmsg`, `quinn-udp` sends a
-//! batch to one peer only; io_uring is turned off on many machines.
+//! batch to one peer only; `io_uring` is turned off on many machines.
 #![expect(unsafe_code, reason = "recvmmsg and sendmmsg have no safe wrapper that fits; see above")]
 
 use std::io;
@@ -17,24 +17,26 @@ use std::ptr::null_mut;
 use super::edns::DATAGRAM_MAX;
 
 /// Datagrams per call, at most.
-const BATCH: usize = 64;
+const CALL: libc::c_uint = 64;
+const BATCH: usize = CALL as usize;
 /// Octets of a request, at most: more than we say that we take. Longer ones are passed over.
 const REQUEST_MAX: usize = 2048;
 /// Octets of a reply, at most.
 pub(super) const REPLY_MAX: usize = DATAGRAM_MAX as usize;
 /// Octets of an address: `sockaddr_in6`, the larger.
-const PEER: usize = size_of::<libc::sockaddr_in6>();
-/// Octets of control messages: IPV6_PKTINFO, the larger, takes 40.
+const PEER_LENGTH: libc::socklen_t = 28;
+const PEER: usize = PEER_LENGTH as usize;
+/// Octets of control messages: `IPV6_PKTINFO`, the larger, takes 40.
 const CONTROL: usize = 48;
 
 /// Memory for one batch of requests and their replies.
 pub(super) struct Batch {
-    requests: Box<[[u8; REQUEST_MAX]; BATCH]>,
-    replies: Box<[[u8; REPLY_MAX]; BATCH]>,
-    peers: Box<[Aligned<PEER>; BATCH]>,
-    controls: Box<[Aligned<CONTROL>; BATCH]>,
-    vectors: Box<[libc::iovec; BATCH]>,
-    headers: Box<[libc::mmsghdr; BATCH]>,
+    requests: Box<[[u8; REQUEST_MAX]]>,
+    replies: Box<[[u8; REPLY_MAX]]>,
+    peers: Box<[Aligned<PEER>]>,
+    controls: Box<[Aligned<CONTROL>]>,
+    vectors: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
 }
 
 /// Octets aligned as the kernel's structures want them.
@@ -47,12 +49,12 @@ impl Batch {
         // SAFETY: a C structure of numbers and pointers, for which zeroes are valid: nothing, nowhere.
         let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
         Self {
-            requests: Box::new([[0; REQUEST_MAX]; BATCH]),
-            replies: Box::new([[0; REPLY_MAX]; BATCH]),
-            peers: Box::new([Aligned([0; PEER]); BATCH]),
-            controls: Box::new([Aligned([0; CONTROL]); BATCH]),
-            vectors: Box::new([libc::iovec { iov_base: null_mut(), iov_len: 0 }; BATCH]),
-            headers: Box::new([header; BATCH]),
+            requests: vec![[0; REQUEST_MAX]; BATCH].into(),
+            replies: vec![[0; REPLY_MAX]; BATCH].into(),
+            peers: vec![Aligned([0; PEER]); BATCH].into(),
+            controls: vec![Aligned([0; CONTROL]); BATCH].into(),
+            vectors: vec![libc::iovec { iov_base: null_mut(), iov_len: 0 }; BATCH].into(),
+            headers: vec![header; BATCH].into(),
         }
     }
 
@@ -66,7 +68,7 @@ impl Batch {
         // them during the call. WAITFORONE: block for the first, take what else is there.
         let received = unsafe {
             let headers = self.headers.as_mut_ptr();
-            libc::recvmmsg(socket.as_raw_fd(), headers, BATCH as libc::c_uint, libc::MSG_WAITFORONE as _, null_mut())
+            libc::recvmmsg(socket.as_raw_fd(), headers, CALL, libc::MSG_WAITFORONE as _, null_mut())
         };
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
     }
@@ -106,7 +108,7 @@ impl Batch {
     fn address(&mut self, header: usize, n: usize, control: usize) {
         let message = &mut self.headers[header].msg_hdr;
         message.msg_name = self.peers[n].0.as_mut_ptr().cast();
-        message.msg_namelen = PEER as libc::socklen_t;
+        message.msg_namelen = PEER_LENGTH;
         message.msg_iov = &raw mut self.vectors[header];
         message.msg_iovlen = 1;
         message.msg_control = if control > 0 { self.controls[n].0.as_mut_ptr().cast() } else { null_mut() };
@@ -117,8 +119,9 @@ impl Batch {
     fn send(&mut self, socket: RawFd, filled: usize) {
         let mut sent = 0;
         while let Some(rest @ [_, ..]) = self.headers.get_mut(sent..filled) {
+            let length = libc::c_uint::try_from(rest.len()).unwrap_or(CALL);
             // SAFETY: as in `receive`; the kernel reads names, control messages and vectors, and writes lengths.
-            let done = unsafe { libc::sendmmsg(socket, rest.as_mut_ptr(), rest.len() as libc::c_uint, 0) };
+            let done = unsafe { libc::sendmmsg(socket, rest.as_mut_ptr(), length, 0) };
             sent += match usize::try_from(done) {
                 Ok(done) => done,
                 Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => 0,

@@ -1,4 +1,4 @@
-//! The full path: any request, read and written by hickory. Streams come this way, and odd datagrams.
+//! The full path: any request, read and written by hickory. What is not a plain question comes this way.
 //!
 //! What to answer is decided in the order in which a server may stop listening: opcode, number of questions,
 //! EDNS version, class, type, name. The answer itself is the zone's, as it is on the fast path.
@@ -6,7 +6,9 @@
 //! hickory cuts a message where it is full. So what goes into it is measured first: the RRset that was asked for
 //! may be cut, with TC set where the client can come back over TCP; any other goes in whole or not at all.
 //!
-//! Road not taken: hickory's `RequestHandler` around this. It is asynchronous, and nothing here waits.
+//! Roads not taken: hickory's `RequestHandler` around this, which is asynchronous where nothing waits; and this
+//! path for every question over a stream, since hickory compresses the first 256 names only, and a service of a
+//! thousand instances would not fit into the one message that there is.
 
 use std::ops::ControlFlow;
 
@@ -24,11 +26,6 @@ use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rty
 
 /// Octets of a record between its name and its data.
 const RECORD_HEAD: usize = 10;
-/// Octets of a compressed name that the message has already.
-const POINTER: usize = 2;
-/// Ends of names that are counted on to be remembered: hickory keeps 64 names, the ends of each included.
-const ENDS_MAX: usize = 8;
-
 /// Responds to a request; empty where none is due.
 pub(super) fn respond(context: &Context<'_>, octets: &[u8], protocol: Protocol) -> Vec<u8> {
     let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
@@ -105,12 +102,9 @@ impl Response {
         let globs = context.access.globs(context.client.ip());
         let answer = context.zone.answer(&Question { name: &name, rtype, globs });
         self.metadata.authoritative = !matches!(answer, Answer::Refused);
-        let asked = query.original().name();
-        let room = usize::from(self.limit)
-            - HEADER
-            - request.queries.as_bytes().len()
-            - self.edns.as_ref().map_or(0, |_| OPT_SIZE);
-        let mut section = Filling { asked, room, ends: Vec::new() };
+        let opt = self.edns.as_ref().map_or(0, |_| OPT_SIZE);
+        let room = usize::from(self.limit).saturating_sub(HEADER + request.queries.as_bytes().len() + opt);
+        let mut section = Filling { asked: query.original().name(), asked_length: name.len(), room };
         match answer {
             Answer::Refused => return Err(ResponseCode::Refused),
             Answer::NxDomain(soa) => {
@@ -132,11 +126,10 @@ impl Response {
             return;
         }
         let _ = records.additionals(seed, |rrset| {
-            let (kept, room, ends) = (self.additionals.len(), section.room, section.ends.len());
+            let (kept, room) = (self.additionals.len(), section.room);
             if section.add(&rrset, seed, &mut self.additionals).is_break() {
                 self.additionals.truncate(kept);
                 section.room = room;
-                section.ends.truncate(ends);
             }
             ControlFlow::<()>::Continue(())
         });
@@ -154,31 +147,35 @@ impl Response {
         let mut encoder = BinEncoder::new(&mut octets);
         encoder.set_max_size(self.limit);
         message.destructive_emit(&mut encoder).ok()?;
-        // Where it was full after all, half a record is left behind.
-        encoder.trim();
         Some(octets)
     }
 }
 
-/// Fills sections with records as far as there is room.
+/// Fills sections with records as far as there is room for them, names uncompressed: how many hickory compresses
+/// is its secret, and it writes each in full before it finds what to point to.
 struct Filling<'q> {
     /// The name of the question.
     asked: &'q Name,
+    /// Its octets.
+    asked_length: usize,
     /// Octets left.
     room: usize,
-    /// Ends of names that the message has, by their place in memory: the next time they are a pointer.
-    ends: Vec<usize>,
 }
 
 impl Filling<'_> {
     /// Adds the records of an RRset, until one does not fit.
     fn add(&mut self, rrset: &Rrset<'_>, seed: usize, section: &mut Vec<Record>) -> ControlFlow<()> {
         let owner = rrset.owner.as_ref().map_or_else(|| self.asked.clone(), name);
+        let owner_length = rrset.owner.as_ref().map_or(self.asked_length, octets_in);
         let rtype = RecordType::from(rrset.rtype);
         rrset.records(seed, |rdata| {
-            let length =
-                rrset.owner.map_or(POINTER, |owner| self.measure(&owner)) + RECORD_HEAD + self.measure_data(&rdata);
-            match self.room.checked_sub(length) {
+            let data_length = match &rdata {
+                Rdata::Octets(octets) => octets.len(),
+                Rdata::Name(name) => octets_in(name),
+                Rdata::Srv(head, target) => head.len() + octets_in(target),
+                Rdata::Soa(primary, mailbox, numbers) => octets_in(primary) + octets_in(mailbox) + size_of_val(numbers),
+            };
+            match self.room.checked_sub(owner_length + RECORD_HEAD + data_length) {
                 None => ControlFlow::Break(()),
                 Some(room) => {
                     self.room = room;
@@ -188,34 +185,10 @@ impl Filling<'_> {
             }
         })
     }
+}
 
-    /// Octets of a compressed name, at most: hickory remembers the first names and points to their ends.
-    fn measure(&mut self, name: &ZoneName<'_>) -> usize {
-        let [label, ends @ ..] = &name.0;
-        let mut length = label.len();
-        for end in ends.iter().filter(|end| !end.is_empty()) {
-            let at = end.as_ptr().addr();
-            if self.ends.contains(&at) {
-                return length + POINTER;
-            }
-            if self.ends.len() < ENDS_MAX {
-                self.ends.push(at);
-            }
-            length += end.len();
-        }
-        length
-    }
-
-    fn measure_data(&mut self, rdata: &Rdata<'_>) -> usize {
-        match rdata {
-            Rdata::Octets(octets) => octets.len(),
-            Rdata::Name(name) => self.measure(name),
-            Rdata::Srv(head, target) => head.len() + target.0.concat().len(),
-            Rdata::Soa(primary, mailbox, numbers) => {
-                self.measure(primary) + self.measure(mailbox) + size_of_val(numbers)
-            }
-        }
-    }
+fn octets_in(name: &ZoneName<'_>) -> usize {
+    name.0.iter().map(|piece| piece.len()).sum()
 }
 
 fn data(rtype: RecordType, rdata: &Rdata<'_>) -> RData {

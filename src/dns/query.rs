@@ -1,7 +1,8 @@
-//! Reads the question that nearly every datagram asks: one name, class, type, and perhaps EDNS.
+//! Reads the question that nearly everybody asks: one name, class, type, and perhaps EDNS.
 //!
 //! Whatever is not plain (another opcode, several questions, records where none belong, a newer EDNS) is left to
 //! hickory, which reads all of DNS at ten times the cost. Nothing is copied here.
+#![warn(clippy::indexing_slicing)]
 
 /// Octets of a header (RFC 1035 §4.1.1).
 pub(super) const HEADER: usize = 12;
@@ -12,9 +13,9 @@ const TYPE_OPT: u16 = 41;
 /// DO, the first of the flags of EDNS (RFC 6891 §6.1.4).
 const DNSSEC_OK: u16 = 0x8000;
 
-/// What a datagram is to us.
+/// What a message is to us.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Datagram<'q> {
+pub(super) enum Request<'q> {
     Plain(Query<'q>),
     /// A request, but not a plain one.
     Odd,
@@ -59,7 +60,7 @@ pub(super) struct Edns {
     pub(super) dnssec_ok: bool,
 }
 
-impl<'q> Datagram<'q> {
+impl<'q> Request<'q> {
     pub(super) fn read(octets: &'q [u8]) -> Self {
         let Some((header, body)) = octets.split_first_chunk::<HEADER>() else { return Self::Ignored };
         let [id0, id1, flags, more_flags, counts @ ..] = *header;
@@ -72,7 +73,7 @@ impl<'q> Datagram<'q> {
         };
         let mut reader = Reader(body);
         let Some((name, rtype, class)) = reader.question() else { return Self::Odd };
-        let question = &body[..body.len() - reader.0.len()];
+        let Some(question) = body.get(..body.len() - reader.0.len()) else { return Self::Odd };
         let edns = match additionals {
             0 => None,
             _ => match reader.edns() {
@@ -153,19 +154,19 @@ mod tests {
 
     #[test]
     fn a_plain_query_is_read_in_place() {
-        let Datagram::Plain(query) = Datagram::read(QUERY) else { panic!("not plain") };
+        let Request::Plain(query) = Request::read(QUERY) else { panic!("not plain") };
         assert_eq!((query.id, query.name, query.rtype, query.class), ([0x12, 0x34], &b"\x04_TCP\0"[..], 12, 1));
         assert!(query.recursion_desired && query.checking_disabled && query.edns.is_none());
         let octets = [&with(QUERY, 11, 1), OPT].concat();
-        let Datagram::Plain(query) = Datagram::read(&octets) else { panic!("not plain") };
+        let Request::Plain(query) = Request::read(&octets) else { panic!("not plain") };
         assert_eq!(query.edns, Some(Edns { size: 1232, dnssec_ok: true }));
     }
 
     #[test]
     fn responses_and_scraps_are_ignored() {
-        assert_eq!(Datagram::read(&with(QUERY, 2, 0x81)), Datagram::Ignored);
-        assert_eq!(Datagram::read(&QUERY[..11]), Datagram::Ignored);
-        assert_eq!(Datagram::read(&[]), Datagram::Ignored);
+        assert_eq!(Request::read(&with(QUERY, 2, 0x81)), Request::Ignored);
+        assert_eq!(Request::read(&QUERY[..11]), Request::Ignored);
+        assert_eq!(Request::read(&[]), Request::Ignored);
     }
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
             with(&[&with_opt[..], &[0, 9, 0, 1]].concat(), with_opt.len() - 1, 4), // an option that is cut
         ];
         for octets in odd {
-            assert_eq!(Datagram::read(&octets), Datagram::Odd, "{octets:?}");
+            assert_eq!(Request::read(&octets), Request::Odd, "{octets:?}");
         }
     }
 }

@@ -17,14 +17,15 @@ use tracing::warn;
 
 use super::access::Access;
 use super::connections::{Connections, Place};
-use super::message;
-use super::respond::Context;
+use super::respond::{Context, Seeds, respond};
 use crate::registry::Registry;
 
 /// Octets read ahead of a connection: a few pipelined questions.
 const READ_AHEAD: usize = 1024;
 /// Octets of a request, at most: ten times what a question with all its options takes.
 const REQUEST_MAX: usize = 4096;
+/// Octets in front of a message that say how long it is (RFC 1035 §4.2.2).
+const LENGTH: usize = 2;
 /// Pause when no connection can be accepted: most likely file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -67,7 +68,8 @@ impl Streams {
         let mut stream = BufReader::with_capacity(READ_AHEAD, stream);
         // A response is one write: holding it back for more would only delay it.
         let _ = stream.get_ref().set_nodelay(true);
-        for seed in 0.. {
+        let mut seeds = Seeds::new();
+        loop {
             let request = tokio::select! {
                 biased;
                 request = timeout(self.idle, read(&mut stream)) => request,
@@ -78,22 +80,29 @@ impl Streams {
             place.touch(Instant::now());
             let response = {
                 let state = self.registry.state();
-                let context = Context { zone: &state.zone, access: &self.access, client, seed };
-                message::respond(&context, &request, Protocol::Tcp)
+                let context = Context { zone: &state.zone, access: &self.access, client, seed: seeds.next() };
+                framed(&context, &request)
             };
-            let Ok(length) = u16::try_from(response.len()) else { return };
-            if length == 0 {
+            if response.is_empty() {
                 return;
             }
-            // Length and message in one write (RFC 7766 §8).
-            let framed = [&length.to_be_bytes(), &response[..]].concat();
             let written = tokio::select! {
-                written = timeout(self.idle, stream.write_all(&framed)) => written,
+                written = timeout(self.idle, stream.write_all(&response)) => written,
                 () = place.close.cancelled() => return,
             };
             let Ok(Ok(())) = written else { return };
         }
     }
+}
+
+/// The response with its length in front, for one write (RFC 7766 §8); empty where none is due.
+fn framed(context: &Context<'_>, request: &[u8]) -> Vec<u8> {
+    let mut response = vec![0; LENGTH + usize::from(u16::MAX)];
+    let length = respond(context, request, Protocol::Tcp, &mut response[LENGTH..]);
+    let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else { return Vec::new() };
+    response[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
+    response.truncate(LENGTH + length);
+    response
 }
 
 /// One request: its length in two octets, then itself.

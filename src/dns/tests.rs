@@ -1,12 +1,13 @@
 //! The room as a client sees it: real sockets, a registry on a memory store.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use hickory_server::proto::op::{Message, Query, ResponseCode};
 use hickory_server::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +15,7 @@ use super::{Config, Dns};
 use crate::registry::{self, Condition, Operation, Registry};
 use crate::service::{Origin, registration};
 use crate::store::Opened;
-use crate::zone::Snapshot;
+use crate::zone::{self, Snapshot};
 
 struct Server {
     address: SocketAddr,
@@ -25,14 +26,19 @@ struct Server {
 
 impl Server {
     fn start(config: Config) -> Self {
-        let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..config };
+        Self::start_on("127.0.0.1", config)
+    }
+
+    fn start_on(address: &str, config: Config) -> Self {
+        let config = Config { listen: vec![(address.parse::<IpAddr>().unwrap(), 0).into()], ..config };
         let dns = Dns::bind(&config).unwrap();
-        let zone = Snapshot::new(&crate::zone::Config::default(), &dns.name_server_addresses());
+        let zone = Snapshot::new(&zone::Config::default(), &dns.name_server_addresses());
         let (registry, writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone);
         let (stop, running) = (CancellationToken::new(), TaskTracker::new());
         let address = dns.addresses()[0];
-        running.spawn(writer.run(stop.clone()));
+        tokio::spawn(writer.run(stop.clone()));
         running.spawn(dns.run(registry.clone(), stop.clone()));
+        running.close();
         Self { address, registry, stop, running }
     }
 
@@ -87,4 +93,141 @@ async fn what_is_registered_is_answered_over_udp_and_tcp() {
     stream.write_all(&framed(&question)).await.unwrap();
     let tcp = receive(&mut stream).await;
     assert_eq!((udp.answers, udp.additionals), (tcp.answers, tcp.additionals));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_28_pipelined_questions_are_answered_in_order() {
+    let server = Server::start(Config::default());
+    server.register("auth", "a1", "web1").await;
+    let names = ["web1.registry.local.", "nope.registry.local.", "auth.registry.local."];
+    let all: Vec<u8> = names.iter().flat_map(|name| framed(&question(name, RecordType::A))).collect();
+    let mut stream = server.connect().await;
+    // In pieces that end within a length and within a message.
+    for piece in all.chunks(all.len() / 5) {
+        stream.write_all(piece).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+    for name in names {
+        assert_eq!(receive(&mut stream).await.queries[0].name(), &Name::from_ascii(name).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_28_a_client_that_dribbles_is_closed() {
+    let server = Server::start(Config { tcp_idle: Duration::from_millis(200), ..Config::default() });
+    let mut stream = server.connect().await;
+    let started = Instant::now();
+    let mut octets = framed(&question("web1.registry.local.", RecordType::A)).into_iter();
+    // One octet each 50 ms is activity, but no question within 200 ms.
+    while stream.write_all(&[octets.next().expect("closed before the end")]).await.is_ok() {
+        if timeout(Duration::from_millis(50), stream.read_u8()).await.is_ok_and(|read| read.is_err()) {
+            break;
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_28_half_open_connections_keep_nobody_out() {
+    let server = Server::start(Config { tcp_connections_per_client: 8, ..Config::default() });
+    server.register("auth", "a1", "web1").await;
+    let mut half_open = Vec::new();
+    for _ in 0..40 {
+        let mut stream = server.connect().await;
+        stream.write_all(&[0]).await.unwrap();
+        half_open.push(stream);
+    }
+    let mut stream = server.connect().await;
+    stream.write_all(&framed(&question("web1.registry.local.", RecordType::A))).await.unwrap();
+    assert_eq!(receive(&mut stream).await.answers.len(), 1);
+    // The first made room, and was told.
+    assert!(half_open[0].read_u8().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_or_a_response_ends_the_connection() {
+    let server = Server::start(Config::default());
+    let mut response = question("web1.registry.local.", RecordType::A);
+    response[2] |= 0x80;
+    for octets in [vec![0xff, 0xff], framed(&response), framed(&[1, 2, 3])] {
+        let mut stream = server.connect().await;
+        stream.write_all(&octets).await.unwrap();
+        let closed = timeout(Duration::from_secs(5), stream.read_u8()).await.expect("closed at once");
+        assert!(closed.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_27_a_set_too_large_for_a_datagram_is_whole_over_tcp() {
+    let server = Server::start(Config::default());
+    for n in 0..100 {
+        server.register("many", &format!("m{n}"), &format!("h{n}")).await;
+    }
+    let question = question("_many._tcp.registry.local.", RecordType::SRV);
+    assert!(over_udp(server.address, &question).metadata.truncation);
+    let mut stream = server.connect().await;
+    stream.write_all(&framed(&question)).await.unwrap();
+    let whole = receive(&mut stream).await;
+    assert!(!whole.metadata.truncation);
+    assert_eq!((whole.answers.len(), whole.additionals.len()), (100, 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_31_the_reply_leaves_from_the_address_that_was_asked() {
+    // All of 127/8 is this machine. A connected socket takes replies from nowhere else.
+    let server = Server::start_on("0.0.0.0", Config::default());
+    for asked in ["127.0.0.1", "127.0.0.2", "127.7.7.7"] {
+        let address = (asked.parse::<IpAddr>().unwrap(), server.address.port()).into();
+        let reply = over_udp(address, &question("registry.local.", RecordType::SOA));
+        assert_eq!(reply.answers.len(), 1, "{asked}");
+    }
+    let server = Server::start_on("::", Config::default());
+    let address = ("::1".parse::<IpAddr>().unwrap(), server.address.port()).into();
+    assert_eq!(over_udp(address, &question("registry.local.", RecordType::SOA)).answers.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_never_older_than_the_last_registration() {
+    let server = Server::start(Config::default());
+    for n in 0..200 {
+        server.register("auth", &format!("a{n}"), &format!("web{n}")).await;
+        let name = format!("a{n}._auth._tcp.registry.local.");
+        let reply = over_udp(server.address, &question(&name, RecordType::SRV));
+        assert_eq!(reply.answers.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_what_has_arrived_and_ends() {
+    let server = Server::start(Config::default());
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.connect(server.address).unwrap();
+    let mut stream = server.connect().await;
+    let question = question("registry.local.", RecordType::SOA);
+    for _ in 0..50 {
+        client.send(&question).unwrap();
+    }
+    stream.write_all(&framed(&question)).await.unwrap();
+    receive(&mut stream).await;
+    server.stop.cancel();
+    timeout(Duration::from_secs(5), server.running.wait()).await.expect("ends soon");
+    for _ in 0..50 {
+        client.recv(&mut [0; 512]).expect("an answer to each question that had arrived");
+    }
+    assert!(stream.read_u8().await.is_err(), "idle connections are closed");
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_name_server_is_where_it_is_said_or_bound_to_be() {
+    let dns = |listen: &str, advertise: &[&str]| {
+        let listen = vec![(listen.parse::<IpAddr>().unwrap(), 0).into()];
+        let advertise = advertise.iter().map(|address| address.parse().unwrap()).collect();
+        Dns::bind(&Config { listen, advertise, ..Config::default() }).unwrap().name_server_addresses()
+    };
+    let texts = |addresses: Vec<crate::service::Address>| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(dns("127.0.0.1", &[])), ["127.0.0.1"]);
+    assert_eq!(texts(dns("0.0.0.0", &["192.0.2.1", "2001:db8::1"])), ["192.0.2.1", "2001:db8::1"]);
+    assert!(texts(dns("0.0.0.0", &[])).iter().all(|address| !address.starts_with("127.") && !address.contains(':')));
 }

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hickory_server::net::xfer::Protocol;
 use socket2::SockRef;
 use tracing::error;
 
 use super::access::Access;
 use super::batch::Batch;
-use super::respond::{Context, respond};
+use super::respond::{Context, Seeds, respond};
 use crate::registry::Reader;
 
 /// Batches answered after the stop, at most: what had arrived, even if more keeps coming.
@@ -28,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Answers on `socket` until it is `stopped`, and then what had arrived.
 pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, stopped: &AtomicBool) {
     let mut batch = Batch::new();
-    let mut seed = 0_usize;
+    let mut seeds = Seeds::new();
     let mut drained = 0;
     loop {
         let received = match batch.receive(socket.as_fd()) {
@@ -43,8 +44,8 @@ pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, s
         };
         let state = registry.state();
         let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
-            seed = seed.wrapping_add(1);
-            respond(&Context { zone: &state.zone, access, client, seed }, datagram, reply)
+            let context = Context { zone: &state.zone, access, client, seed: seeds.next() };
+            respond(&context, datagram, Protocol::Udp, reply)
         });
         if stopped.load(Ordering::Acquire) {
             drained += 1;

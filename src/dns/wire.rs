@@ -7,17 +7,19 @@
 
 use std::ops::ControlFlow;
 
-use super::edns::{OPT_SIZE, opt};
+use super::edns::opt;
 use super::query::{HEADER, Query};
-use crate::zone::{Answer, Name, Rdata, Rrset};
+use crate::zone::{Answer, Name, Rdata, Records, Rrset};
 
 /// Names remembered for compression, at most: what a datagram of 1,232 octets can hold of different names.
 const NAMES: usize = 48;
 /// Offsets that a pointer can reach, exclusive (RFC 1035 §4.1.4).
 const POINTER_END: usize = 0x4000;
 /// To the name of the question.
-const TO_QUESTION: u16 = 0xc000 | 12;
+const TO_QUESTION: u16 = 0xc00c;
 const CLASS_IN: u16 = 1;
+/// Flags in the third octet of the header.
+const RESPONSE: u8 = 0x80;
 const AUTHORITATIVE: u8 = 0x04;
 const TRUNCATED: u8 = 0x02;
 
@@ -31,52 +33,41 @@ pub(super) mod rcode {
 /// Writes the response to `query` and returns its length. `buffer` is as long as the response may be, and at
 /// least 512 octets.
 pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer: &mut [u8]) -> usize {
-    let reserved = if query.edns.is_some() { OPT_SIZE } else { 0 };
-    let end = buffer.len() - reserved;
+    let opt = query.edns.map(|edns| opt(edns.dnssec_ok));
+    let end = buffer.len() - opt.map_or(0, |opt| opt.len());
     let mut message = Message::begin(query, &mut buffer[..end]);
     let mut counts = Counts::default();
-    let mut truncated = false;
-    let (authoritative, rcode) = match answer {
+    let (flags, code) = match answer {
         Answer::Refused => (0, rcode::REFUSED),
-        Answer::NxDomain(_) => (AUTHORITATIVE, rcode::NX_DOMAIN),
-        Answer::NoData(_) | Answer::Records(_) => (AUTHORITATIVE, rcode::NO_ERROR),
-    };
-    match answer {
-        Answer::Refused => {}
-        Answer::NxDomain(soa) | Answer::NoData(soa) => {
-            truncated = message.rrset(soa, 0, &mut counts.authority).is_err()
-        }
+        Answer::NxDomain(soa) => (message.required(soa, seed, &mut counts.authority), rcode::NX_DOMAIN),
+        Answer::NoData(soa) => (message.required(soa, seed, &mut counts.authority), rcode::NO_ERROR),
         Answer::Records(records) => {
-            truncated = message.rrset(&records.answer, seed, &mut counts.answer).is_err();
-            if !truncated {
-                // An additional RRset goes in whole or not at all, and its absence is no truncation (RFC 2181 §9).
-                let _ = records.additionals(seed, |rrset| {
-                    let (mark, before) = (message.mark(), counts.additional);
-                    if message.rrset(&rrset, seed, &mut counts.additional).is_err() {
-                        message.back_to(mark);
-                        counts.additional = before;
-                    }
-                    ControlFlow::<()>::Continue(())
-                });
+            let flags = message.required(&records.answer, seed, &mut counts.answer);
+            if flags & TRUNCATED == 0 {
+                message.additionals(records, seed, &mut counts.additional);
             }
+            (flags, rcode::NO_ERROR)
         }
-    }
+    };
     let mut length = message.length;
-    if let Some(edns) = query.edns
-        && let Some(free) = buffer.get_mut(length..length + OPT_SIZE)
-    {
-        free.copy_from_slice(&opt(edns.dnssec_ok));
-        length += OPT_SIZE;
+    if let Some(opt) = opt {
+        buffer[length..length + opt.len()].copy_from_slice(&opt);
+        length += opt.len();
         counts.additional += 1;
     }
-    let truncated = if truncated { TRUNCATED } else { 0 };
-    let header = &mut buffer[..HEADER];
-    header[2] = 0x80 | authoritative | truncated | u8::from(query.recursion_desired);
-    header[3] = (u8::from(query.checking_disabled) << 4) | rcode;
-    header[6..8].copy_from_slice(&counts.answer.to_be_bytes());
-    header[8..10].copy_from_slice(&counts.authority.to_be_bytes());
-    header[10..12].copy_from_slice(&counts.additional.to_be_bytes());
+    buffer[2] = RESPONSE | flags | u8::from(query.recursion_desired);
+    buffer[3] = (u8::from(query.checking_disabled) << 4) | code;
+    buffer[6..8].copy_from_slice(&counts.answer.to_be_bytes());
+    buffer[8..10].copy_from_slice(&counts.authority.to_be_bytes());
+    buffer[10..12].copy_from_slice(&counts.additional.to_be_bytes());
     length
+}
+
+/// Takes TC back: over a stream there is nowhere else to go, and what fits is what there is.
+pub(super) fn clear_truncation(message: &mut [u8]) {
+    if let Some(flags) = message.get_mut(2) {
+        *flags &= !TRUNCATED;
+    }
 }
 
 /// Records per section.
@@ -109,20 +100,34 @@ impl<'b, 'q> Message<'b, 'q> {
         Self { buffer, length, question: query.name, names: [(0, 0); NAMES], named: 0 }
     }
 
+    /// Writes the RRset without which the response is not whole, and returns the flags that come of it.
+    fn required(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> u8 {
+        let whole = self.rrset(rrset, seed, count).is_ok();
+        if whole { AUTHORITATIVE } else { AUTHORITATIVE | TRUNCATED }
+    }
+
+    /// Writes the RRsets that fit: each goes in whole or not at all, and its absence is no truncation (RFC 2181 §9).
+    fn additionals(&mut self, records: &Records<'_>, seed: usize, count: &mut u16) {
+        let _ = records.additionals(seed, |rrset| {
+            let (mark, before) = (self.mark(), *count);
+            if self.rrset(&rrset, seed, count).is_err() {
+                self.back_to(mark);
+                *count = before;
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+
     /// Writes records until the buffer is full; what is written and counted stays.
     fn rrset(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> Result<(), Full> {
         let written = rrset.records(seed, |rdata| {
             let mark = self.mark();
-            match self.record(rrset, &rdata) {
-                Ok(()) => {
-                    *count = count.saturating_add(1);
-                    ControlFlow::Continue(())
-                }
-                Err(Full) => {
-                    self.back_to(mark);
-                    ControlFlow::Break(())
-                }
+            if self.record(rrset, &rdata).is_err() {
+                self.back_to(mark);
+                return ControlFlow::Break(());
             }
+            *count = count.saturating_add(1);
+            ControlFlow::Continue(())
         });
         if written.is_break() { Err(Full) } else { Ok(()) }
     }

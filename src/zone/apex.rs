@@ -23,7 +23,7 @@ const TTL_MAX: u64 = (1 << 31) - 1;
 #[derive(Debug)]
 pub(super) struct Zones {
     /// The longest name first, so that a zone within another is found.
-    pub(super) zones: Box<[Zone]>,
+    pub(super) all: Box<[Zone]>,
     /// Seconds.
     pub(super) ttl: u32,
     /// Seconds.
@@ -44,18 +44,18 @@ pub(super) struct Zone {
 impl Zones {
     pub(super) fn new(config: &Config, name_server: &[Address]) -> Self {
         let ttl = seconds(config.ttl);
-        let mut zones: Box<[Zone]> = config.domains.iter().map(Zone::new).collect();
-        zones.sort_by_key(|zone| std::cmp::Reverse(zone.folded.len()));
+        let mut all: Box<[Zone]> = config.domains.iter().map(Zone::new).collect();
+        all.sort_by_key(|zone| std::cmp::Reverse(zone.folded.len()));
         let claim = Claim { addresses: name_server.to_vec(), source: Source::Own, ttl };
         let mut addresses = Addresses::new();
         addresses.add(&claim, ttl);
-        Self { zones, ttl, negative_ttl: seconds(config.negative_ttl), name_server: addresses }
+        Self { all, ttl, negative_ttl: seconds(config.negative_ttl), name_server: addresses }
     }
 
     /// The zone that a name in lower case is at or below, and the octets in front of it. (The caller finds out
     /// whether they end at a label.)
     pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> impl Iterator<Item = (&Zone, &'q [u8])> {
-        self.zones.iter().filter_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
+        self.all.iter().filter_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
     }
 }
 

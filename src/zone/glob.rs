@@ -60,9 +60,8 @@ impl<'q> Pattern<'q> {
 
     /// Members of a sorted set that begin like the pattern.
     fn candidates<'a, T: Keyed>(&self, set: &'a Set<T>) -> impl Iterator<Item = &'a T> {
-        let first = set.position(self.literal).unwrap_or_else(|at| at);
         let begins = |key: &[u8]| key.get(..self.literal.len()).is_some_and(|k| k.eq_ignore_ascii_case(self.literal));
-        set.iter_from(first).take(set.len() - first).take_while(move |member| begins(member.key()))
+        set.iter_at(self.literal).take_while(move |member| begins(member.key()))
     }
 
     fn matches(&self, label: &[u8]) -> bool {

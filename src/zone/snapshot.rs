@@ -174,7 +174,9 @@ impl Snapshot {
         if old == is_served.then_some(service.ttl) {
             return;
         }
-        old.into_iter().for_each(|ttl| self.served_ttls.remove(ttl));
+        if let Some(ttl) = old {
+            self.served_ttls.remove(ttl);
+        }
         if is_served {
             self.served_ttls.add(service.ttl, self.fixed.ttl);
             self.served.insert(service);
@@ -191,7 +193,7 @@ impl Snapshot {
         comes: bool,
     ) {
         let label = folded(label);
-        let claimed = self.names.entry(label.clone()).or_insert_with(Claimed::default);
+        let claimed = self.names.entry(label.clone()).or_default();
         let addresses = of(claimed).get_or_insert_with(|| Arc::new(Addresses::new()));
         if comes {
             Arc::make_mut(addresses).add(claim, self.fixed.ttl);
@@ -270,7 +272,9 @@ impl Group {
 
     /// Puts one member in the place of another of the same name; either may be none.
     fn replace(&mut self, old: Option<&Member>, new: Option<&Member>, zone_ttl: u32) {
-        old.into_iter().for_each(|old| self.ttls.remove(old.ttl()));
+        if let Some(old) = old {
+            self.ttls.remove(old.ttl());
+        }
         match (old, new) {
             (_, Some(new)) => {
                 self.ttls.add(new.ttl(), zone_ttl);

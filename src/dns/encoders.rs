@@ -1,0 +1,357 @@
+//! Holds the two encoders to the same answers, and both to the wire format, whatever comes in.
+
+use hickory_server::net::xfer::Protocol;
+use hickory_server::proto::op::{Message, MessageType};
+use hickory_server::proto::rr::{Record, RecordType};
+use proptest::prelude::*;
+
+use super::Config;
+use super::access::Access;
+use super::message;
+use super::query::Request;
+use super::respond::{Context, respond};
+use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
+use crate::zone::{Snapshot, rtype, serving};
+
+const IN: u16 = 1;
+const NO_OPT: &[u8] = &[];
+
+fn zone() -> Snapshot {
+    let at = |service: &str, instance: &str, host: &str, addresses: &[&str]| Registration {
+        addresses: addresses.iter().map(|a| Address::new(a.parse().unwrap()).unwrap()).collect(),
+        ..registration(service, instance, host)
+    };
+    let blue = || vec![Tag::new("blue").unwrap()];
+    let mut all = vec![
+        Registration { tags: blue(), ..at("auth", "Main Auth", "web1", &["10.0.0.1", "2001:db8::1"]) },
+        Registration { tags: blue(), ..at("auth", "a2", "Web2", &["10.0.0.2"]) },
+        at("http", r"Joe.s\ Küche", "WEB1", &["10.0.0.1", "10.0.0.9"]),
+        at("_ntp._udp", "n", "ntp", &["2001:db8::2"]),
+    ];
+    all[1].txt = Txt::new([("path", Some(&b"/login"[..])), ("k", None)]).unwrap();
+    all.extend((0..300).map(|n| at("many", &format!("m{n}"), &format!("h{n}"), &[&format!("10.1.{}.7", n % 250)])));
+    serving(all)
+}
+
+const NAMES: [&str; 23] = [
+    "registry.local",
+    "ns.registry.local",
+    "web1.registry.local",
+    "ntp.registry.local",
+    "auth.registry.local",
+    "_tcp.registry.local",
+    "_auth._tcp.registry.local",
+    "_AUTH._tcp.Registry.Local",
+    "_many._tcp.registry.local",
+    r"Main\032Auth._auth._tcp.registry.local",
+    "A2._auth._tcp.registry.local",
+    r"Joe\.s\\\032Küche._http._tcp.registry.local",
+    "_blue._sub._auth._tcp.registry.local",
+    "_sub._auth._tcp.registry.local",
+    "_services._dns-sd._udp.registry.local",
+    "b._dns-sd._udp.registry.local",
+    "*._tcp.registry.local",
+    "m1*._many._tcp.registry.local",
+    "?2._a*._tcp.registry.local",
+    "missing.registry.local",
+    "x.web1.registry.local",
+    "example.org",
+    ".",
+];
+
+fn query(name: &str, rtype: u16, class: u16, flags: [u8; 2], opt: &[u8]) -> Vec<u8> {
+    let name: DomainName = name.parse().unwrap();
+    let header = [0x12, 0x34, flags[0], flags[1], 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
+    [&header, name.as_wire(), &rtype.to_be_bytes(), &class.to_be_bytes(), opt].concat()
+}
+
+fn opt(size: u16, version: u8, flags: u16, options: &[u8]) -> Vec<u8> {
+    let (size, flags) = (size.to_be_bytes(), flags.to_be_bytes());
+    let length = u16::try_from(options.len()).unwrap().to_be_bytes();
+    [&[0, 0, 41], &size[..], &[0, version], &flags, &length, options].concat()
+}
+
+/// What a message says, the order within a section aside.
+fn content(octets: &[u8]) -> (String, [Vec<String>; 3]) {
+    let Message { metadata, queries, answers, authorities, additionals, edns, .. } = Message::from_vec(octets).unwrap();
+    let section = |records: &[Record]| {
+        // hickory's `==` ignores case: compare the text.
+        let text = |r: &Record| format!("{} {} {:?} {:?}", r.name, r.ttl, r.record_type(), r.data);
+        let mut lines: Vec<String> = records.iter().map(text).collect();
+        lines.sort();
+        lines
+    };
+    let edns = edns.map(|edns| (edns.version(), edns.max_payload(), edns.flags().dnssec_ok));
+    let sections = [section(&answers), section(&authorities), section(&additionals)];
+    (format!("{metadata:?} {queries:?} {edns:?}"), sections)
+}
+
+struct Server {
+    zone: Snapshot,
+    access: Access,
+}
+
+impl Server {
+    fn new() -> Self {
+        Self { zone: zone(), access: Access::new(&Config::default()) }
+    }
+
+    fn context(&self, seed: usize) -> Context<'_> {
+        Context { zone: &self.zone, access: &self.access, client: ([192, 0, 2, 1], 5353).into(), seed }
+    }
+
+    fn over_udp(&self, request: &[u8]) -> Vec<u8> {
+        let mut reply = [0; 1232];
+        let length = respond(&self.context(7), request, Protocol::Udp, &mut reply);
+        reply[..length].to_vec()
+    }
+
+    fn over_tcp(&self, request: &[u8]) -> Vec<u8> {
+        let mut reply = vec![0; usize::from(u16::MAX)];
+        let length = respond(&self.context(7), request, Protocol::Tcp, &mut reply);
+        reply.truncate(length);
+        reply
+    }
+
+    /// The full path, whatever the request.
+    fn by_hickory(&self, request: &[u8], protocol: Protocol) -> Vec<u8> {
+        message::respond(&self.context(7), request, protocol)
+    }
+}
+
+fn questions() -> impl Iterator<Item = Vec<u8>> {
+    use rtype::{A, AAAA, ANY, AXFR, IXFR, NS, PTR, SOA, SRV, TXT};
+    let types = [A, AAAA, ANY, AXFR, IXFR, NS, PTR, SOA, SRV, TXT, 65280];
+    let opts = [NO_OPT.to_vec(), opt(1232, 0, 0x8000, &[]), opt(100, 0, 0x40, &[0, 100, 0, 1, 7])];
+    let flags = [[0, 0], [1, 0x10], [0, 0x60]];
+    NAMES.into_iter().flat_map(move |name| {
+        let opts = opts.clone();
+        types.into_iter().flat_map(move |rtype| {
+            opts.clone().into_iter().flat_map(move |opt| {
+                [IN, 3, 255].into_iter().flat_map({
+                    let opt = opt.clone();
+                    move |class| flags.map(|flags| query(name, rtype, class, flags, &opt))
+                })
+            })
+        })
+    })
+}
+
+#[test]
+fn both_encoders_say_the_same() {
+    let server = Server::new();
+    let mut asked = 0;
+    for request in questions() {
+        assert!(matches!(Request::read(&request), Request::Plain(_)));
+        let ours = server.over_tcp(&request);
+        let theirs = server.by_hickory(&request, Protocol::Tcp);
+        assert_eq!(content(&ours), content(&theirs), "{}", request.escape_ascii());
+        asked += 1;
+    }
+    assert!(asked > 6000, "{asked} questions");
+}
+
+#[test]
+fn a_datagram_holds_what_fits_and_both_agree_where_all_does() {
+    let server = Server::new();
+    let mut whole = 0;
+    for request in questions() {
+        let limit = if request[11] == 0 || request.ends_with(&[7]) { 512 } else { 1232 };
+        let replies = [server.over_udp(&request), server.by_hickory(&request, Protocol::Udp)];
+        let is_cut = replies.each_ref().map(|reply| reply[2] & 2 != 0);
+        let [(ours, [answers, authorities, _]), (theirs, [their_answers, their_authorities, _])] =
+            replies.map(|reply| {
+                assert!(reply.len() <= limit, "{} octets", reply.len());
+                content(&reply)
+            });
+        if is_cut == [false, false] {
+            assert_eq!((ours, answers, authorities), (theirs, their_answers, their_authorities));
+            whole += 1;
+        } else {
+            assert!(is_cut[1], "only ours is cut: {}", request.escape_ascii());
+        }
+    }
+    assert!(whole > 6000, "{whole} replies were whole");
+}
+
+#[test]
+fn item_26_only_a_required_rrset_truncates_and_additional_rrsets_go_in_whole() {
+    let server = Server::new();
+    let many = server.over_udp(&query("_many._tcp.registry.local", rtype::SRV, IN, [0, 0], NO_OPT));
+    let many = Message::from_vec(&many).unwrap();
+    assert!(many.metadata.truncation && !many.answers.is_empty() && many.additionals.is_empty());
+    // 16 PTR records fit into 512 octets, their SRV, TXT and A records do not all.
+    let fits = server.over_udp(&query("m11?._many._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT));
+    let fits = Message::from_vec(&fits).unwrap();
+    assert!(!fits.metadata.truncation);
+    assert_eq!(fits.answers.len(), 10);
+    assert!(!fits.additionals.is_empty() && fits.additionals.len() < 30);
+    let full = server.over_tcp(&query("_many._tcp.registry.local", rtype::SRV, IN, [0, 0], NO_OPT));
+    let full = Message::from_vec(&full).unwrap();
+    assert!(!full.metadata.truncation);
+    assert_eq!((full.answers.len(), full.additionals.len()), (300, 300));
+}
+
+#[test]
+fn a_set_beyond_64_kib_is_cut_between_records_over_tcp() {
+    let all = (0..4000).map(|n| registration("many", &format!("{n:060}"), &format!("h{n}")));
+    let server = Server { zone: serving(all), access: Access::new(&Config::default()) };
+    let request = query("_many._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT);
+    for (reply, least) in [(server.over_tcp(&request), 850), (server.by_hickory(&request, Protocol::Tcp), 400)] {
+        let message = Message::from_vec(&reply).unwrap();
+        assert!(message.answers.len() > least, "{} in {} octets", message.answers.len(), reply.len());
+        assert!(!message.metadata.truncation);
+    }
+}
+
+#[test]
+fn item_35_the_octets_of_an_srv_answer() {
+    let zone = serving([registration("a", "I", "h")]);
+    let server = Server { zone, access: Access::new(&Config::default()) };
+    let question = b"\x02_a\x04_tcp\x08registry\x05local\0\0\x21\0\x01";
+    let request = [&b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0"[..], question].concat();
+    let expected = [
+        &b"\x12\x34\x85\0\0\x01\0\x01\0\0\0\x01"[..],
+        question,
+        // SRV 0 0 80 h.registry.local, written out.
+        b"\xc0\x0c\0\x21\0\x01\0\0\0\x1e\0\x18\0\0\0\0\0\x50\x01h\x08registry\x05local\0",
+        // Its address, whose name points there.
+        b"\xc0\x3a\0\x01\0\x01\0\0\0\x1e\0\x04\x0a\0\0\x01",
+    ]
+    .concat();
+    assert_eq!(server.over_udp(&request).escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+#[test]
+fn item_15_the_question_is_echoed_bit_by_bit_and_registered_case_is_kept() {
+    let server = Server::new();
+    let request = query("_aUTh._TcP.reGIStry.LOcal", rtype::PTR, IN, [0, 0], NO_OPT);
+    for reply in [server.over_udp(&request), server.by_hickory(&request, Protocol::Tcp)] {
+        assert_eq!(reply[12..request.len()], request[12..]);
+        let (_, [answers, _, additionals]) = content(&reply);
+        assert!(answers[0].contains("_auth._tcp.registry.local"), "{answers:?}");
+        assert!(additionals.iter().any(|line| line.starts_with("Web2.registry.local.")), "{additionals:?}");
+    }
+}
+
+#[test]
+fn odd_requests_get_the_code_that_says_why() {
+    let server = Server::new();
+    let code = |request: &[u8]| {
+        let replies = [server.over_udp(request), server.by_hickory(request, Protocol::Tcp)];
+        let [udp, tcp] = replies.map(|reply| Message::from_vec(&reply).unwrap());
+        assert_eq!(udp.metadata, tcp.metadata);
+        assert_eq!((udp.metadata.message_type, udp.metadata.id), (MessageType::Response, 0x1234));
+        // OPT in, OPT out (item 20), where the request could be read.
+        assert_eq!(udp.edns.is_some(), tcp.edns.is_some());
+        (u16::from(udp.metadata.response_code), udp.edns.is_some())
+    };
+    let [form_err, not_imp, refused, bad_version] = [1, 4, 5, 16];
+    let plain = query("web1.registry.local", rtype::A, IN, [0, 0], NO_OPT);
+    let with = |at: usize, value: u8, opt: &[u8]| {
+        let mut request = query("web1.registry.local", rtype::A, IN, [0, 0], opt);
+        request[at] = value;
+        request
+    };
+    let (edns, newer) = (opt(1232, 0, 0, &[]), opt(1232, 1, 0, &[]));
+    let question = &plain[12..];
+    // Items 10 and 20: STATUS, NOTIFY, UPDATE, DSO and one that is not assigned.
+    for opcode in [2, 4, 5, 6, 15] {
+        assert_eq!(code(&with(2, opcode << 3, &edns)), (not_imp, true), "opcode {opcode}");
+        assert_eq!(code(&with(2, opcode << 3, NO_OPT)), (not_imp, false), "opcode {opcode}");
+    }
+    // Item 11.
+    assert_eq!(code(&[&with(5, 2, NO_OPT)[..], question].concat()), (form_err, false));
+    assert_eq!(code(&[&[0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], &edns[..]].concat()), (form_err, true));
+    // Item 21.
+    assert_eq!(code(&[&with(11, 2, &edns)[..], &edns].concat()).0, form_err);
+    // Item 22.
+    let version = code(&query("web1.registry.local", rtype::A, IN, [0, 0], &newer));
+    assert_eq!(version, (bad_version, true));
+    // Item 13.
+    for class in [3, 4, 254, 255] {
+        let answer = code(&query("web1.registry.local", rtype::A, class, [0, 0], &edns));
+        assert_eq!(answer, (refused, true), "class {class}");
+    }
+    // A name that points into the header, and one that is cut.
+    assert_eq!(code(&with(12, 0xc0, NO_OPT)).0, form_err);
+    assert_eq!(code(&plain[..20]).0, form_err);
+}
+
+#[test]
+fn item_12_a_response_is_never_answered() {
+    let server = Server::new();
+    let response = query("web1.registry.local", rtype::A, IN, [0x80, 0], NO_OPT);
+    assert!(server.over_udp(&response).is_empty());
+    assert!(server.by_hickory(&response, Protocol::Tcp).is_empty());
+    assert!(server.over_udp(&response[..11]).is_empty());
+}
+
+#[test]
+fn item_8_header_bits_are_copied_or_cleared() {
+    let server = Server::new();
+    // RD; AD, CD and Z.
+    let request = query("web1.registry.local", rtype::A, IN, [0x01, 0x70], NO_OPT);
+    let reply = server.over_udp(&request);
+    // QR, AA, RD; CD.
+    assert_eq!(reply[2..4], [0x85, 0x10]);
+    let (theirs, ours) = (server.by_hickory(&request, Protocol::Tcp), &reply[2..4]);
+    assert_eq!(theirs[2..4], *ours);
+}
+
+#[test]
+fn a_response_to_all_record_types_names_its_own() {
+    let server = Server::new();
+    let reply = server.over_udp(&query("_auth._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT));
+    let types: Vec<_> = Message::from_vec(&reply).unwrap().additionals.iter().map(Record::record_type).collect();
+    for expected in [RecordType::SRV, RecordType::TXT, RecordType::A, RecordType::AAAA] {
+        assert!(types.contains(&expected), "{types:?}");
+    }
+}
+
+/// A query with octets changed, cut, or put in.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let all: Vec<Vec<u8>> = questions().collect();
+    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
+    (prop::sample::select(all), prop::collection::vec(change, 0..8)).prop_map(|(mut octets, changes)| {
+        for (at, value, kind) in changes {
+            let at = at.index(octets.len().max(1));
+            match kind {
+                0 if at < octets.len() => octets[at] = value,
+                1 => octets.truncate(at.max(12)),
+                _ => octets.insert(at.min(octets.len()), value),
+            }
+        }
+        octets
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_in_gets_a_well_formed_answer_or_none(request in mutated()) {
+        thread_local!(static SERVER: Server = Server::new());
+        SERVER.with(|server| {
+            let tcp = server.by_hickory(&request, Protocol::Tcp);
+            for (reply, limit) in [(server.over_udp(&request), 1232), (tcp, 65_535)] {
+                prop_assert!(reply.len() <= limit);
+                if !reply.is_empty() {
+                    prop_assert_eq!(&reply[..2], &request[..2]);
+                    prop_assert!(reply[2] & 0x80 != 0);
+                    prop_assert!(Message::from_vec(&reply).is_ok(), "{}", reply.escape_ascii());
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn random_octets_do_no_harm(request in prop::collection::vec(any::<u8>(), 0..600)) {
+        thread_local!(static SERVER: Server = Server::new());
+        SERVER.with(|server| {
+            server.over_udp(&request);
+            server.by_hickory(&request, Protocol::Tcp);
+        });
+    }
+}
