@@ -6,6 +6,7 @@
 mod support;
 
 mod stories {
+    mod cli;
     mod client;
     mod config;
     mod durability;
