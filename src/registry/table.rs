@@ -39,7 +39,8 @@ const NEVER: Moment = Moment(u64::MAX);
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     slots: OrdMap<InstanceId, Slot>,
-    due: OrdSet<(Moment, InstanceId, Origin)>,
+    /// Identities of which some layer is due then; which one, the slot knows.
+    due: OrdSet<(Moment, InstanceId)>,
     hosts: Hosts,
     revision: Revision,
     /// In all layers.
@@ -72,7 +73,7 @@ impl Table {
 
     /// When something may lapse or be reaped next.
     pub(super) fn next_due(&self) -> Option<Moment> {
-        self.due.get_min().map(|(moment, ..)| *moment)
+        self.due.get_min().map(|(moment, _)| *moment)
     }
 
     /// Takes in what a store remembers, as it was.
@@ -89,10 +90,11 @@ impl Table {
     /// Lets lapse and reaps what is due, `at_most` so many entries; true when more is due.
     pub(super) fn expire(&mut self, now: Now, at_most: usize, journal: &mut Journal) -> bool {
         for _ in 0..at_most {
-            let Some((_, id, origin)) = self.due.get_min().filter(|(moment, ..)| *moment <= now.clock).cloned() else {
+            let Some((moment, id)) = self.due.get_min().filter(|(moment, _)| *moment <= now.clock) else {
                 return false;
             };
-            let instance = Arc::clone(self.get(&id, &origin).expect("what is in the index is in the table"));
+            let layer = self.slots.get(id).and_then(|slot| slot.layers().find(|layer| layer.due == *moment));
+            let instance = Arc::clone(&layer.expect("what is in the index is in the table").instance);
             if instance.facts.lapsed.is_some() && self.deadline(&instance) <= now.clock {
                 self.remove(&instance, Cause::Reaped, journal);
             } else if instance.facts.lapsed.is_none() && instance.lapse(now.clock) {
@@ -101,7 +103,7 @@ impl Table {
                 self.put(lapsed, Cause::Lapsed, journal);
             } else {
                 // Renewed since the entry was made.
-                self.set(&id, &origin, Some(instance));
+                self.set(instance.id(), &instance.origin, Some(Arc::clone(&instance)));
             }
         }
         self.next_due().is_some_and(|due| due <= now.clock)
@@ -162,11 +164,11 @@ impl Table {
         let was_due = before.as_ref().map_or(NEVER, |layer| layer.due);
         let due = after.as_ref().map_or(NEVER, |instance| self.deadline(instance));
         if was_due != due {
-            if was_due != NEVER {
-                self.due.remove(&(was_due, id.clone(), origin.clone()));
+            if was_due != NEVER && layers.iter().all(|layer| layer.due != was_due) {
+                self.due.remove(&(was_due, id.clone()));
             }
             if due != NEVER {
-                self.due.insert((due, id.clone(), origin.clone()));
+                self.due.insert((due, id.clone()));
             }
         }
         self.instances = self.instances + usize::from(after.is_some()) - usize::from(before.is_some());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -13,9 +14,9 @@ const RESERVED: &str = "ns";
 
 /// A host of our zone: one label of letters, digits and hyphens (RFC 1123 §2.1), so that any resolver takes it.
 ///
-/// The case of ASCII letters is kept and ignored by `==`, `Hash` and `Ord`.
+/// The case of ASCII letters is kept and ignored by `==`, `Hash` and `Ord`. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct HostLabel(Box<str>);
+pub struct HostLabel(Arc<str>);
 
 /// The target of an instance (RFC 2782).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

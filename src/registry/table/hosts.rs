@@ -20,12 +20,12 @@ use crate::service::{Host, HostLabel, Instance, InstanceId, Origin, Source};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hosts {
     /// By the label as served.
-    holders: OrdMap<Arc<HostLabel>, Holder>,
+    holders: OrdMap<HostLabel, Holder>,
     /// Where a lower claim is served: from the label as asked for to the label as served.
-    lower: OrdMap<(Origin, Arc<HostLabel>), Arc<HostLabel>>,
+    lower: OrdMap<(Origin, HostLabel), HostLabel>,
     /// The instances of lower claims by the label as served. `None` comes before every identity: a place to
     /// begin a range.
-    members: OrdSet<(Arc<HostLabel>, Option<InstanceId>)>,
+    members: OrdSet<(HostLabel, Option<InstanceId>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ struct Claimant {
     origin: Origin,
     owner: Option<Arc<str>>,
     /// As asked for.
-    requested: Arc<HostLabel>,
+    requested: HostLabel,
 }
 
 /// The label is another owner's.
@@ -61,15 +61,15 @@ impl Claimant {
     fn of(instance: &Instance) -> Option<Self> {
         let Host::Label(requested) = &instance.registration.host else { return None };
         let (origin, owner) = (instance.origin.clone(), instance.owner.clone());
-        Some(Self { origin, owner, requested: Arc::new(requested.clone()) })
+        Some(Self { origin, owner, requested: requested.clone() })
     }
 
     fn is_lower(&self) -> bool {
         self.origin.source != Source::Api
     }
 
-    fn key(&self) -> (Origin, Arc<HostLabel>) {
-        (self.origin.clone(), Arc::clone(&self.requested))
+    fn key(&self) -> (Origin, HostLabel) {
+        (self.origin.clone(), self.requested.clone())
     }
 }
 
@@ -86,21 +86,21 @@ impl Hosts {
         };
         let mut moved = Vec::new();
         let label = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
-            (Some(served), _) => Arc::clone(served),
-            (None, None) => Arc::clone(&claimant.requested),
-            (None, Some(holder)) if holder.claimant == claimant => Arc::clone(&claimant.requested),
+            (Some(served), _) => served.clone(),
+            (None, None) => claimant.requested.clone(),
+            (None, Some(holder)) if holder.claimant == claimant => claimant.requested.clone(),
             (None, Some(holder)) if holder.claimant.origin.source < claimant.origin.source => {
                 moved = self.evict(&claimant.requested);
-                Arc::clone(&claimant.requested)
+                claimant.requested.clone()
             }
             (None, Some(_)) if claimant.is_lower() => self.free_label(&claimant.requested),
-            (None, Some(_)) => return Err(Taken((*claimant.requested).clone())),
+            (None, Some(_)) => return Err(Taken(claimant.requested.clone())),
         };
         if claimant.is_lower() {
-            self.lower.insert(claimant.key(), Arc::clone(&label));
-            self.members.insert((Arc::clone(&label), Some(instance.id().clone())));
+            self.lower.insert(claimant.key(), label.clone());
+            self.members.insert((label.clone(), Some(instance.id().clone())));
         }
-        let host = Host::Label((*label).clone());
+        let host = Host::Label(label.clone());
         match self.holders.get_mut(&label) {
             Some(holder) => holder.instances += 1,
             None => drop(self.holders.insert(label, Holder { claimant, instances: 1 })),
@@ -119,39 +119,39 @@ impl Hosts {
             self.lower.remove(&claimant.key());
         }
         if claimant.is_lower() {
-            self.members.remove(&(Arc::new(served.clone()), Some(instance.id().clone())));
+            self.members.remove(&(served.clone(), Some(instance.id().clone())));
         }
     }
 
     /// Moves the holder of `label`, which is a lower claim, to a free one.
-    fn evict(&mut self, label: &Arc<HostLabel>) -> Vec<(InstanceId, Origin, Host)> {
+    fn evict(&mut self, label: &HostLabel) -> Vec<(InstanceId, Origin, Host)> {
         let Some(holder) = self.holders.get(label).cloned() else { return Vec::new() };
         // Before the label is given up: it may be the first that fits, and somebody is about to take it.
         let free = self.free_label(&holder.claimant.requested);
         self.holders.remove(label);
-        let from: (Arc<HostLabel>, Option<InstanceId>) = (Arc::clone(label), None);
+        let from: (HostLabel, Option<InstanceId>) = (label.clone(), None);
         let members = self.members.range((Bound::Excluded(from), Bound::Unbounded));
         let ids: Vec<_> = members.take_while(|member| member.0 == *label).cloned().collect();
         let origin = holder.claimant.origin.clone();
-        self.lower.insert(holder.claimant.key(), Arc::clone(&free));
-        self.holders.insert(Arc::clone(&free), holder);
-        let host = Host::Label((*free).clone());
+        self.lower.insert(holder.claimant.key(), free.clone());
+        self.holders.insert(free.clone(), holder);
+        let host = Host::Label(free.clone());
         ids.into_iter()
             .filter_map(|member| {
                 self.members.remove(&member);
-                self.members.insert((Arc::clone(&free), member.1.clone()));
+                self.members.insert((free.clone(), member.1.clone()));
                 Some((member.1?, origin.clone(), host.clone()))
             })
             .collect()
     }
 
     /// The first of `printer-2`, `printer-3`, … that nobody holds: there are fewer holders than numbers.
-    fn free_label(&self, requested: &HostLabel) -> Arc<HostLabel> {
+    fn free_label(&self, requested: &HostLabel) -> HostLabel {
         let mut number = 2;
         loop {
             let label = requested.numbered(number);
             if !self.holders.contains_key(&label) {
-                return Arc::new(label);
+                return label;
             }
             number += 1;
         }
