@@ -29,7 +29,7 @@ def add_arguments(parser):
 
 
 def run(asked, binary, work):
-    ceiling_binary = peers.build_ceiling()
+    ceiling_binary = peers.build("bench", "ceiling")
     generated = instances.generate(asked.instances)
     questions = instances.questions(generated, QUESTIONS)
     zone_file, packets = work / "zone", work / "packets"
@@ -49,7 +49,8 @@ def run(asked, binary, work):
 def compare(one, other, questions, edns):
     """Fails where two servers differ in what the standard leaves no choice in.
 
-    NSD adds the zone's NS to positive answers, and SRV to no PTR; so only the addresses of SRV targets are compared there.
+    Of the additional sections only the addresses of SRV targets are compared: NSD adds the zone's NS to positive
+    answers, portolan adds SRV and TXT to PTR.
     """
     for name, kind in questions:
         seen = []
@@ -80,10 +81,13 @@ def measure(servers, packets, asked):
     for server in servers:
         load.dnsperf(server, packets, WARM_UP)
     flat_out = paired(servers, asked.pairs, lambda server: load.dnsperf(server, packets, asked.seconds))
-    show_flat_out(flat_out, asked)
+    edns = f"EDNS {message.EDNS_SIZE}" if asked.edns else "no EDNS"
+    print(f"\n{asked.instances:,} instances, {edns}; median of {asked.pairs} runs of {asked.seconds} s.\n\nFlat out:")
+    show(flat_out)
     for rate in asked.rates:
         runs = paired(servers, asked.pairs, lambda server: load.dnsperf(server, packets, asked.seconds, rate))
-        show_rate(runs, rate)
+        print(f"At {rate:,} queries/s:")
+        show(runs)
     show_ratios(flat_out)
 
 
@@ -99,52 +103,26 @@ def paired(servers, pairs, one_run):
     return runs
 
 
-def median(results, figure):
-    """Of one figure of several runs."""
-    return statistics.median(getattr(result, figure) for result in results)
+def show(runs):
+    """A row for each server."""
 
+    def shown(name, results):
+        def median(figure):
+            return statistics.median(map(figure, results))
 
-def noise(results):
-    """The largest share of the servers' core that others took in a run."""
-    return table.percent(max(result.spent.others for result in results))
+        looked = all(result.p99_latency for result in results)
+        return (
+            name,
+            round(median(lambda r: r.per_second)),
+            round(median(lambda r: r.per_cpu_second)),
+            table.percent(median(lambda r: r.loss)),
+            table.microseconds(median(lambda r: r.mean_latency)),
+            table.microseconds(median(lambda r: r.p99_latency)) if looked else "",
+            table.percent(max(r.spent.others for r in results)),
+        )
 
-
-def show_flat_out(runs, asked):
-    print(f"\nFlat out, {asked.instances:,} instances, {'EDNS 1232' if asked.edns else 'no EDNS'};"
-          f" median of {asked.pairs} runs of {asked.seconds} s:")
-    table.show(
-        ("server", "queries/s", "queries/CPU-s", "loss", "mean latency", "others"),
-        *(
-            (
-                name,
-                round(median(results, "per_second")),
-                round(median(results, "per_cpu_second")),
-                table.percent(median(results, "loss")),
-                table.microseconds(median(results, "mean_latency")),
-                noise(results),
-            )
-            for name, results in runs.items()
-        ),
-    )
-
-
-def show_rate(runs, rate):
-    print(f"At {rate:,} queries/s:")
-    table.show(
-        ("server", "queries/s", "queries/CPU-s", "loss", "mean latency", "p99 latency", "others"),
-        *(
-            (
-                name,
-                round(median(results, "per_second")),
-                round(median(results, "per_cpu_second")),
-                table.percent(median(results, "loss")),
-                table.microseconds(median(results, "mean_latency")),
-                table.microseconds(median(results, "p99_latency")),
-                noise(results),
-            )
-            for name, results in runs.items()
-        ),
-    )
+    heading = ("server", "queries/s", "queries/CPU-s", "loss", "mean latency", "p99 latency", "others")
+    table.show(heading, *(shown(*row) for row in runs.items()))
 
 
 def show_ratios(runs):

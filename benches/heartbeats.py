@@ -22,7 +22,7 @@ NEEDS = ["wrk", "taskset"]
 LEASE = 3600  # seconds; none lapses while we measure
 SIZES = (1, 100, 1000)  # instances of one heartbeat
 SINGLES, ARRAYS = 64, 8  # connections: many services that come alone, few that come for many
-# New instances to have ready for each second, single and in arrays. A run that needs more is refused, not counted wrong.
+# New instances to have ready for each second, single and in arrays. A run that needs more is refused.
 NEW_SINGLES, NEW_IN_ARRAYS = 30_000, 100_000
 DISK_SECONDS = 1
 DISK_BLOCK = 4096  # octets; a page of SQLite

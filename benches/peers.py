@@ -1,5 +1,6 @@
-"""The servers under test: each is built or found, started on a free port of loopback, measured from /proc, ended by pid."""
+"""The servers under test: built or found, started on free ports of loopback, measured from /proc, ended by pid."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -38,25 +39,16 @@ def find(program):
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
-def build():
-    """The release binary of this checkout."""
-    subprocess.run(["cargo", "build", "--release", "--bin", "portolan"], cwd=ROOT, check=True)
-    return target_directory() / "release" / "portolan"
-
-
-def build_ceiling():
-    """The program in `ceiling.rs`, built as the release binary is."""
-    command = ["cargo", "build", "--release", "--bench", "ceiling", "--message-format", "json"]
-    built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    artifacts = [json.loads(line) for line in built.splitlines()]
-    return next(a["executable"] for a in artifacts if a.get("target", {}).get("name") == "ceiling")
-
-
-def target_directory():
-    """Where cargo puts what it builds."""
-    command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
-    metadata = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    return pathlib.Path(json.loads(metadata)["target_directory"])
+def build(kind, name):
+    """The path of a program of this checkout, built as it is released; `kind` is `bin` or `bench`."""
+    command = ["cargo", "build", "--release", f"--{kind}", name, "--message-format", "json-render-diagnostics"]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode != 0:
+        raise Failed(f"{name} does not build")
+    for artifact in map(json.loads, built.stdout.splitlines()):
+        if artifact.get("executable") and artifact["target"]["name"] == name:
+            return artifact["executable"]
+    raise Failed(f"cargo built {name}, but does not say where")
 
 
 class Server:
@@ -75,7 +67,8 @@ class Server:
         found = [self.child.pid]
         for pid in found:
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
+                with contextlib.suppress(FileNotFoundError):  # a thread may end while we look
+                    found += map(int, (task / "children").read_text().split())
         return found
 
     def cpu_seconds(self):
@@ -194,7 +187,7 @@ def endpoint(text):
 
 def free_port():
     """A port that is free for UDP and TCP now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+    with socket.socket(type=socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         tcp.bind(("127.0.0.1", 0))
         udp.bind(tcp.getsockname())
         return tcp.getsockname()[1]
