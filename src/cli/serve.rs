@@ -1,8 +1,8 @@
 //! `portolan serve`: read the settings, run the server, obey signals.
 
 use std::env;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, IsTerminal as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -108,7 +108,8 @@ async fn obey(mut signals: Signals, stop: &CancellationToken) -> u8 {
 
 /// Logs to standard error: standard output is for what was asked for.
 fn start_log(config: &Config, json: bool) {
-    let log = tracing_subscriber::fmt().with_env_filter(config.log_filter()).with_writer(io::stderr);
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(config.log_filter()).with_writer(io::stderr).with_ansi(colours);
     if json { log.json().init() } else { log.init() }
 }
 
@@ -121,6 +122,16 @@ fn warn_of_local(config: &Config) {
              what dig finds, add a zone such as registry.internal to zone.domains (--zone)"
         );
     }
+}
+
+/// Where a program on this machine reaches what listens on `address`.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// As people write it.
@@ -163,9 +174,10 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
             dns_texts.join(", "),
             zone_texts.join(", "),
         ))?;
-        if let (Some(url), Some(dns), Some(zone)) = (http_urls.first(), dns.first(), zone_texts.first()) {
+        if let (Some(&http), Some(&dns), Some(zone)) = (http.first(), dns.first(), zone_texts.first()) {
+            let (http, dns) = (from_here(http), from_here(dns));
             let body = r#"{"service":"auth","instance":"a1","port":8080}"#;
-            output::line(&format!("try    curl -X POST {url}/v1/heartbeat -d '{body}'"))?;
+            output::line(&format!("try    curl -X POST http://{http}/v1/heartbeat -d '{body}'"))?;
             output::line(&format!("then   dig @{} -p {} SRV _auth._tcp.{zone}", dns.ip(), dns.port()))?;
         }
     }

@@ -171,7 +171,7 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
 #[test]
 fn what_is_no_http_is_refused_and_closed() {
     let portolan = start("");
-    for octets in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"HELO you\r\n\r\n", &[b'a'; 100_000]] {
+    for octets in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"HELO you\r\n\r\n", &vec![b'a'; 100_000]] {
         let mut stream = connect(&portolan);
         // It may be closed before all is written.
         let _ = stream.write_all(octets);
