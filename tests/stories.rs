@@ -9,6 +9,11 @@ mod stories {
     mod cli;
     mod client;
     mod config;
+    mod dns_discovery;
+    mod dns_edns;
+    mod dns_header;
+    mod dns_srv;
+    mod dns_transport;
     mod durability;
     mod examples;
     mod http_bad_input;

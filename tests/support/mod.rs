@@ -1,5 +1,6 @@
 //! What the stories share: the program under test, HTTP without a client library, and tools from the system.
 
+pub mod dig;
 mod http;
 pub mod netns;
 mod portolan;
@@ -7,4 +8,4 @@ mod tools;
 
 pub use http::{Response, request};
 pub use portolan::{Launch, Portolan, cli};
-pub use tools::{dig, run, tool, wait_until};
+pub use tools::{python, run, tool, wait_until};

@@ -34,6 +34,18 @@ pub fn tool(program: &str) -> Command {
     Command::new(found)
 }
 
+/// A command for the Python that `tests/run` gave the peers that the tests need, of which `package` is one.
+#[track_caller]
+pub fn python(package: &str) -> Command {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-python/bin/python");
+    assert!(
+        std::path::Path::new(python).is_file(),
+        "this test needs {package}: python3 -m venv target/test-python && \
+         target/test-python/bin/pip install {package} (tests/run does so)"
+    );
+    Command::new(python)
+}
+
 /// What `command` prints, if it succeeds; else the test fails with all it said.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
