@@ -15,7 +15,7 @@
 //!
 //! What always holds:
 //! - A DNS answer needs no I/O and no lock.
-//! - Only the writer changes the table.
+//! - Only the writer changes the table. (A renewal does not: it moves the end of a lease, one atomic number.)
 //! - What a caller is told is done is durable, then visible, then announced. Expiry and mDNS never wait for the
 //!   store: a full disk must not keep the dead in DNS.
 //! - Edges do not know each other; `server` introduces them.

@@ -2,10 +2,12 @@
 //!
 //! A registration that says nothing new changes nothing that is served, listed or saved: it only moves the end of
 //! a lease, one atomic number that every snapshot shares. So whoever takes the call does it on the spot, on all
-//! cores, and no renewal waits in a queue while its lease runs out. What makes that safe is the seal, see
-//! [`Instance::renew`]: an instance that has lapsed, was replaced, or whose first renewal of this run is still to
-//! be saved cannot be renewed here, and the call goes to the writer. Its lease has moved all the same, as has that of
-//! an instance whose registration differs: whatever is being said, somebody is alive to say it.
+//! cores, and no renewal waits in a queue while its lease runs out.
+//!
+//! What makes that safe is the seal, see [`Instance::renew`](crate::service::Instance::renew): an instance that has
+//! lapsed, was replaced, or whose first renewal of this run is still to be saved cannot be renewed here, and the call
+//! goes to the writer. Its lease has moved all the same, as has that of an instance whose registration differs:
+//! whatever is being said, somebody is alive to say it.
 
 use std::sync::Arc;
 
