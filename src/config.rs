@@ -130,3 +130,15 @@ fn default_data_dir() -> PathBuf {
     let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
     data.unwrap_or_default().join("portolan")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unless_asked_nothing_is_reachable_from_elsewhere() {
+        let Config { dns, http, .. } = Config::default();
+        assert!(dns.listen.iter().chain(&http.listen).all(|address| address.ip().is_loopback()));
+        assert!(!http.anonymous_writes);
+    }
+}
