@@ -23,5 +23,6 @@ mod stories {
     mod http_register;
     mod lease_clock;
     mod mdns;
+    mod readme;
     mod shutdown;
 }
