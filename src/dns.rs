@@ -14,6 +14,7 @@ mod access;
 mod batch;
 mod bind;
 mod connections;
+mod context;
 mod edns;
 mod message;
 mod query;

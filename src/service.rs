@@ -8,23 +8,27 @@
 //! Punycode, and both would leak into the API, the log and the database.
 
 mod change;
+mod facts;
 mod glob;
 mod host;
 mod instance;
 mod lease;
 mod name;
+mod origin;
 mod registration;
 mod service_type;
 mod txt;
 mod version;
 
 pub use change::{Cause, Change};
+pub use facts::{Check, Facts, Reported, Status};
 pub use glob::Glob;
 pub use host::{Address, AddressError, Host, HostError, HostLabel};
-pub use instance::{Check, Facts, Instance, Origin, Reported, Revision, Source, Status, Withheld};
+pub use instance::{Instance, Revision, Withheld};
 pub use lease::{Lease, LeaseError, LeaseLimits, Moment, UnixMillis};
 pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_label};
 pub(crate) use name::{NAME_MAX, cmp_folded};
+pub use origin::{Origin, Source};
 pub use registration::{Details, InstanceId, Registration};
 pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};
 pub use txt::{Txt, TxtError, TxtValue};

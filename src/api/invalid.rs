@@ -9,7 +9,7 @@ use crate::service::{
     AddressError, HostError, InstanceNameError, LeaseError, ServiceTypeError, SubtypeError, TxtError, VersionError,
 };
 
-use super::problem::Kind;
+use super::kind::Kind;
 
 /// Characters of a stranger's text that an error repeats, at most.
 const REPEATED_MAX: usize = 64;

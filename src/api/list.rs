@@ -11,7 +11,8 @@ use crate::service::{InstanceId, InstanceName, Source, Status, Transport};
 
 use super::instance::Instance;
 use super::invalid::shorten;
-use super::problem::{Kind, Problem};
+use super::kind::Kind;
+use super::problem::Problem;
 
 /// Items of a page, at most.
 pub const LIMIT_MAX: usize = 1000;

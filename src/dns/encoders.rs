@@ -7,9 +7,10 @@ use proptest::prelude::*;
 
 use super::Config;
 use super::access::Access;
+use super::context::Context;
 use super::message;
 use super::query::Request;
-use super::respond::{Context, respond};
+use super::respond::respond;
 use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
 use crate::zone::{Snapshot, rtype, serving};
 

@@ -19,9 +19,9 @@ use hickory_server::proto::serialize::binary::BinEncoder;
 use hickory_server::server::Request;
 use hickory_server::zone_handler::MessageResponseBuilder;
 
+use super::context::Context;
 use super::edns::{self, DATAGRAM_MAX, OPT_SIZE};
 use super::query::{self, HEADER};
-use super::respond::Context;
 use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rtype};
 
 /// Octets of a record between its name and its data.

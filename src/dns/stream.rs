@@ -17,7 +17,8 @@ use tracing::warn;
 
 use super::access::Access;
 use super::connections::{Connections, Place};
-use super::respond::{Context, Seeds, respond};
+use super::context::{Context, Seeds};
+use super::respond::respond;
 use crate::registry::Registry;
 
 /// Octets read ahead of a connection: a few pipelined questions.

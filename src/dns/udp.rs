@@ -18,7 +18,8 @@ use tracing::error;
 
 use super::access::Access;
 use super::batch::Batch;
-use super::respond::{Context, Seeds, respond};
+use super::context::{Context, Seeds};
+use super::respond::respond;
 use crate::registry::Reader;
 
 /// Batches answered after the stop, at most: what had arrived, even if more keeps coming.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use super::facts::Reported;
 use super::host::{Address, Host};
-use super::instance::Reported;
 use super::lease::Lease;
 use super::name::InstanceName;
 use super::service_type::{ServiceType, Subtype, Tag};

@@ -1,0 +1,38 @@
+//! What an answer depends on besides its question.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+
+use super::access::Access;
+use crate::zone::Snapshot;
+
+/// What an answer depends on besides the question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) zone: &'a Snapshot,
+    pub(super) access: &'a Access,
+    pub(super) client: SocketAddr,
+    /// Where answers begin that have several records.
+    pub(super) seed: usize,
+}
+
+/// Where one answer after the other begins, so that clients which take the first record spread.
+///
+/// Not counted up: who always asks for A and AAAA in turn would see every second beginning only.
+#[derive(Debug)]
+pub(super) struct Seeds(u64);
+
+impl Seeds {
+    /// Begins anywhere.
+    pub(super) fn new() -> Self {
+        Self(RandomState::new().hash_one(()))
+    }
+
+    pub(super) fn next(&mut self) -> usize {
+        // Knuth's linear congruential generator: not to be trusted with secrets, and this is none.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // The high bits are the random ones.
+        usize::try_from(self.0 >> 33).unwrap_or(0)
+    }
+}
