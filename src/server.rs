@@ -138,15 +138,19 @@ impl Rooms {
         };
         info!("stopping: no new requests are taken, those at hand are answered");
         // What the intake does not finish was promised to nobody: that is no fault.
-        let intake = tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE));
-        for late in [intake.0, intake.1].into_iter().filter_map(Result::err) {
-            warn!("{late}; it was cut off");
-        }
+        let (http, mdns) = tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE));
+        let intake = [http, mdns].into_iter().try_for_each(|closed| match closed {
+            Err(late @ Fault::Late(..)) => {
+                warn!("{late}; it was cut off");
+                Ok(())
+            }
+            other => other,
+        });
         let written = self.writer.close(WRITER_GRACE).await;
         let answered = self.dns.close(DNS_GRACE).await;
         match ended {
             Some(name) => Err(Fault::Ended(name)),
-            None => written.and(answered),
+            None => written.and(intake).and(answered),
         }
     }
 }
@@ -156,7 +160,8 @@ impl Rooms {
 struct Room {
     name: &'static str,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// `None` once its end was seen: a task is not awaited twice.
+    task: Option<JoinHandle<()>>,
 }
 
 impl Room {
@@ -166,31 +171,37 @@ impl Room {
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(stop.clone()));
+        let task = Some(tokio::spawn(run(stop.clone())));
         Self { name, stop, task }
     }
 
     /// Its name when it ends, by itself or in a panic, which the panic hook has told of.
     async fn ended(&mut self) -> &'static str {
-        let _ = (&mut self.task).await;
+        match &mut self.task {
+            Some(task) => drop(task.await),
+            None => std::future::pending().await,
+        }
+        self.task = None;
         self.name
     }
 
     /// Asks it to finish, and waits no longer than `grace`.
     async fn close(&mut self, grace: Duration) -> Result<(), Fault> {
         self.stop.cancel();
-        // The task of a room that ended was awaited, and must not be again.
-        if self.task.is_finished() {
-            return Ok(());
+        let Some(task) = &mut self.task else { return Ok(()) };
+        match tokio::time::timeout(grace, task).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_panic)) => Err(Fault::Ended(self.name)),
+            Err(_elapsed) => Err(Fault::Late(self.name, grace)),
         }
-        let finished = tokio::time::timeout(grace, &mut self.task).await;
-        finished.map_or(Err(Fault::Late(self.name, grace)), |_| Ok(()))
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -236,6 +247,24 @@ mod tests {
         rooms.dns = Room::open("DNS", |_| async { panic!("a defect") });
         assert_eq!(rooms.run(CancellationToken::new()).await, Err(Fault::Ended("DNS")));
         assert_eq!(closed.lock().unwrap().last(), Some(&"the writer"), "what was queued is still written");
+    }
+
+    #[tokio::test]
+    async fn a_room_that_fails_while_it_finishes_is_a_fault() {
+        let failing = |name| {
+            Room::open(name, |stop| async move {
+                stop.cancelled().await;
+                panic!("a defect");
+            })
+        };
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let mut first = rooms(&Arc::default());
+        first.writer = failing("the writer");
+        assert_eq!(first.run(stop.clone()).await, Err(Fault::Ended("the writer")));
+        let mut second = rooms(&Arc::default());
+        second.http = failing("HTTP");
+        assert_eq!(second.run(stop).await, Err(Fault::Ended("HTTP")));
     }
 
     #[tokio::test(start_paused = true)]
