@@ -13,6 +13,9 @@ use super::name::{LABEL_MAX, cmp_folded, hash_folded};
 /// only the mDNS side holds them to it.
 const SERVICE_MAX: usize = LABEL_MAX - 1;
 
+/// The service name that a zone needs for its own names, over UDP.
+const BROWSING: &str = "dns-sd";
+
 /// The transport label of a service type: anything that is not TCP is `_udp` (RFC 6763 §7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +78,9 @@ pub enum ServiceTypeError {
     /// RFC 6763 §4.1.2.
     #[error("has the transport {0:?}; only _tcp and _udp are allowed")]
     Transport(String),
+    /// `_dns-sd._udp` has the names by which a zone is browsed (RFC 6763 §9, §11).
+    #[error("is _dns-sd._udp, which DNS-SD keeps for itself; choose another")]
+    Reserved,
     /// `{"service": "_auth._udp", "transport": "tcp"}`
     #[error("says {said} but the transport is {given}")]
     Disagree {
@@ -103,7 +109,11 @@ impl ServiceType {
         }
         let service = service.strip_prefix('_').unwrap_or(service);
         check_service(service)?;
-        Ok(Self { service: service.into(), transport: said.or(transport).unwrap_or_default() })
+        let transport = said.or(transport).unwrap_or_default();
+        if transport == Transport::Udp && service.eq_ignore_ascii_case(BROWSING) {
+            return Err(ServiceTypeError::Reserved);
+        }
+        Ok(Self { service: service.into(), transport })
     }
 
     /// The service name without its underscore, as registered.
@@ -291,6 +301,8 @@ mod tests {
         assert_eq!(error("a._sctp"), ServiceTypeError::Transport("_sctp".into()));
         assert_eq!(error(&"a".repeat(63)), ServiceTypeError::TooLong(63));
         assert!("a".repeat(62).parse::<ServiceType>().is_ok());
+        assert_eq!(error("_DNS-SD._udp"), ServiceTypeError::Reserved);
+        assert!("_dns-sd._tcp".parse::<ServiceType>().is_ok());
         let disagree = ServiceType::new("_a._udp", Some(Transport::Tcp)).unwrap_err();
         assert_eq!(disagree.to_string(), "says udp but the transport is tcp");
     }
