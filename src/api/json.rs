@@ -2,6 +2,7 @@
 
 mod read;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
@@ -9,7 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 use thiserror::Error;
 
-use super::invalid::Invalid;
+use super::invalid::{Fault, Invalid};
+
+/// Keys of one object in a merge patch, at most. TXT attributes of 1,300 octets are the most keys that mean
+/// anything; merging costs the square of their number.
+const MERGED_MAX: usize = 1000;
 
 /// A JSON value whose objects keep their order and their repeated keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,11 +69,20 @@ impl Json {
     }
 
     /// Applies a merge patch: `null` takes a key away, objects are merged, all else replaces (RFC 7396 §2).
-    pub fn merge(&mut self, patch: Self) {
+    ///
+    /// Fails where the patch says a key twice or has more of them than any document of ours; what was merged by
+    /// then is of no use.
+    pub fn merge(&mut self, patch: Self) -> Result<(), Invalid> {
         let Self::Object(changes) = patch else {
             *self = patch;
-            return;
+            return Ok(());
         };
+        if changes.len() > MERGED_MAX {
+            return Err(Invalid::new("", Fault::TooMany { given: changes.len(), limit: MERGED_MAX }));
+        }
+        if let Some(key) = repeated(&changes) {
+            return Err(Invalid::new(key, Fault::Repeated));
+        }
         if !matches!(self, Self::Object(_)) {
             *self = Self::Object(Vec::new());
         }
@@ -78,16 +92,22 @@ impl Json {
             match (at, change) {
                 (Some(at), Self::Null) => drop(members.remove(at)),
                 (None, Self::Null) => {}
-                (Some(at), change) => members[at].1.merge(change),
+                (Some(at), change) => members[at].1.merge(change).map_err(|invalid| invalid.within(&key))?,
                 (None, change) => {
                     // What is new is merged into nothing, so that its own nulls go.
                     let mut value = Self::Null;
-                    value.merge(change);
+                    value.merge(change).map_err(|invalid| invalid.within(&key))?;
                     members.push((key, value));
                 }
             }
         }
+        Ok(())
     }
+}
+
+fn repeated(members: &[(String, Json)]) -> Option<&str> {
+    let mut seen = HashSet::new();
+    members.iter().map(|(key, _)| key.as_str()).find(|key| !seen.insert(*key))
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -174,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_that_says_a_key_twice_or_too_many_keys_is_refused() {
+        let refused = |patch: &str| json(r#"{"txt": {"k": "1"}}"#).merge(json(patch)).unwrap_err();
+        assert_eq!(refused(r#"{"port": 1, "port": 2}"#), Invalid::new("port", Fault::Repeated));
+        assert_eq!(refused(r#"{"txt": {"a": "1", "a": "2"}}"#), Invalid::new("txt.a", Fault::Repeated));
+        let keys: Vec<_> = (0..=MERGED_MAX).map(|n| format!("\"{n}\": 1")).collect();
+        let fault = Fault::TooMany { given: MERGED_MAX + 1, limit: MERGED_MAX };
+        assert_eq!(refused(&format!("{{\"txt\": {{{}}}}}", keys.join(","))), Invalid::new("txt", fault));
+    }
+
+    #[test]
     fn a_merge_patch_follows_the_examples_of_rfc_7396() {
         // Appendix A: original, patch, result.
         for (original, patch, result) in [
@@ -190,7 +220,7 @@ mod tests {
             ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
         ] {
             let mut value = json(original);
-            value.merge(json(patch));
+            value.merge(json(patch)).unwrap();
             assert_eq!(value, json(result), "{original} with {patch}");
         }
     }

@@ -151,6 +151,8 @@ impl Http1 {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(config.idle_timeout)
+            // Who has sent all and said so still waits for the answer (RFC 9112 §9.6).
+            .half_close(true)
             .max_buf_size(HEAD_MAX)
             .max_headers(HEADERS_MAX);
         Self { http, routes, patience: config.request_timeout }

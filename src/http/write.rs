@@ -67,7 +67,7 @@ pub(super) async fn patch(
         let found = state.get(&id).and_then(|slot| slot.of_origin(&Origin::api()));
         let found = found.ok_or_else(|| Refusal::Unknown(id.clone()))?;
         let mut body = Json::of(&Registration::of(found));
-        body.merge(patch.clone());
+        body.merge(patch.clone())?;
         // Read, modify, write: only onto what was read, and onto what the caller has seen where that is said.
         let only = match condition {
             Condition::Revision(wanted) => Condition::Revision(wanted),

@@ -57,6 +57,9 @@ fn a_key_that_is_there_twice_is_refused() {
     let portolan = Portolan::start(&[]);
     let send = |body: &str| portolan.request("POST", "/v1/heartbeat", &[], body);
     problem(send(r#"{"service": "a", "port": 1, "port": 2}"#), 422, "repeated-field");
+    send(r#"{"service": "a", "instance": "a1", "port": 1}"#).expect(201);
+    let patched = portolan.request("PATCH", "/v1/instances/a/a1", &[], r#"{"port": 1, "port": 2}"#);
+    problem(patched, 422, "repeated-field");
     let twice = problem(send(r#"{"service": "a", "port": 1, "txt": {"k": "1", "K": "2"}}"#), 422, "invalid-txt");
     assert!(twice["detail"].as_str().unwrap().contains("\"K\" twice"), "{twice}");
 }

@@ -63,6 +63,20 @@ fn a_connection_serves_many_requests_and_some_at_once() {
 }
 
 #[test]
+fn a_client_that_has_said_all_is_answered() {
+    let portolan = start("");
+    for n in 0..50 {
+        let body = format!(r#"{{"service":"half","instance":"i{n}","port":1}}"#);
+        let mut stream = connect(&portolan);
+        let head = format!("POST /v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(answer(&mut stream).starts_with("HTTP/1.1 201"));
+        assert!(is_closed(&mut stream));
+    }
+}
+
+#[test]
 fn a_connection_that_says_nothing_or_too_slowly_is_closed() {
     let portolan = start("idle_timeout = \"300ms\"");
     let mut silent = connect(&portolan);
