@@ -13,8 +13,12 @@ use crate::store::Opened;
 use crate::zone;
 
 fn open(opened: Opened) -> (Registry, Writer) {
+    open_as(&Config::default(), opened)
+}
+
+fn open_as(config: &Config, opened: Opened) -> (Registry, Writer) {
     let zone = zone::Snapshot::new(&zone::Config::default(), &[]);
-    Registry::open(&Config::default(), opened, &zone)
+    Registry::open(config, opened, &zone)
 }
 
 /// A running registry without a past. It stops when the runtime of the test does.

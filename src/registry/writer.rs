@@ -7,9 +7,10 @@
 //!
 //! Calls that have to be saved share a transaction: while one is under way the next gather in the queue. What must
 //! not wait for the store goes past it, onto the table at once; if that happened while a save was under way, the
-//! draft is out of date, and the operations are applied anew to the table as it is then. The store may differ from
-//! the table after that, and after every expiry; such identities are *dirty* and are saved by themselves as soon
-//! as the store has time, or heals.
+//! draft is out of date, and the operations that were not refused are applied anew to the table as it is then; if
+//! that makes anything else of them than was saved, it is saved before it is answered. Where the store may differ in
+//! what nobody was promised, after expiry and after that, the identity is *dirty* and is saved by itself as soon as
+//! the store has time, or heals.
 //!
 //! Renewals of a running instance are not seen here at all, see `renewal`: so however long a save takes, a
 //! renewal never waits behind it while its lease runs out.
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::pace::Pace;
 use self::saving::{Saving, outcome, saved_ids};
+use super::clock::Now;
 use super::operation::{Applied, Operation, Refusal};
 use super::shared::Shared;
 use super::table::{Journal, Table};
@@ -121,17 +123,11 @@ impl Writer {
         self.finish().await;
     }
 
-    fn apply(&self, calls: &[Call], table: &mut Table, journal: &mut Journal) -> Vec<Answers> {
-        let now = self.shared.clock.now();
-        let mut answer = |call: &Call| call.operations.iter().map(|o| table.apply(o, now, journal)).collect();
-        calls.iter().map(&mut answer).collect()
-    }
-
     /// Applies calls that do not wait for the store.
     fn apply_at_once(&mut self, calls: Vec<Call>) {
         let mut table = self.table.clone();
         let mut journal = Journal::default();
-        let answers = self.apply(&calls, &mut table, &mut journal);
+        let answers = apply(&calls, self.shared.clock.now(), &mut table, &mut journal);
         self.adopt(table, journal);
         answer(calls, answers);
     }
@@ -178,6 +174,11 @@ fn gather(first: Call, queue: &mut mpsc::Receiver<Call>) -> Vec<Call> {
         calls.push(call);
     }
     calls
+}
+
+fn apply(calls: &[Call], now: Now, table: &mut Table, journal: &mut Journal) -> Vec<Answers> {
+    let mut answer = |call: &Call| call.operations.iter().map(|o| table.apply(o, now, journal)).collect();
+    calls.iter().map(&mut answer).collect()
 }
 
 fn answer(calls: Vec<Call>, answers: Vec<Answers>) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
@@ -47,12 +48,16 @@ fn names(save: &Save) -> Vec<String> {
     save.rows.iter().map(name).collect()
 }
 
-/// A running registry that remembers `instances`, its first save (of revisions, before all else) granted.
 async fn start_with(instances: Vec<Instance>) -> (Registry, Script) {
+    start_as(&Config::default(), instances).await
+}
+
+/// A running registry that remembers `instances`, its first save (of revisions, before all else) granted.
+async fn start_as(config: &Config, instances: Vec<Instance>) -> (Registry, Script) {
     let (script, saves) = mpsc::unbounded_channel();
     let mut opened = Opened { store: Store::Scripted(script), ..Opened::memory() };
     opened.contents.instances = instances;
-    let (registry, writer) = open(opened);
+    let (registry, writer) = open_as(config, opened);
     tokio::spawn(writer.run(CancellationToken::new()));
     let mut script = Script(saves);
     assert_eq!(script.grant().await, Vec::<String>::new());
@@ -60,17 +65,44 @@ async fn start_with(instances: Vec<Instance>) -> (Registry, Script) {
 }
 
 /// Asks without waiting for the answer; returns once it is on its way.
-async fn ask(registry: &Registry, operation: Operation) -> tokio::task::JoinHandle<Result<Applied, Refusal>> {
-    let registry = registry.clone();
-    let asked = tokio::spawn(async move { apply(&registry, operation).await });
+async fn ask(registry: &Registry, operation: Operation) -> JoinHandle<Result<Applied, Refusal>> {
+    on_its_way(registry, |registry| async move { apply(&registry, operation).await }).await
+}
+
+/// As [`ask`], in one call.
+async fn ask_all(registry: &Registry, operations: Vec<Operation>) -> JoinHandle<Vec<Result<Applied, Refusal>>> {
+    on_its_way(registry, |registry| async move { registry.apply(operations).await }).await
+}
+
+async fn on_its_way<F>(registry: &Registry, ask: impl FnOnce(Registry) -> F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let asked = tokio::spawn(ask(registry.clone()));
     sleep(Duration::from_millis(1)).await;
     asked
+}
+
+fn if_absent(mut operation: Operation) -> Operation {
+    if let Operation::Register { condition, .. } = &mut operation {
+        *condition = Condition::Absent;
+    }
+    operation
+}
+
+fn drain(id: &InstanceId) -> Operation {
+    Operation::SetStatus { id: id.clone(), status: StatusWish::OutOfService, condition: Condition::Always }
 }
 
 fn announce(instance: &str, lease: f64) -> Operation {
     let Operation::Register { registration, owner, condition, .. } = register(instance, lease) else { unreachable!() };
     let origin = Origin { source: Source::Mdns, name: "eth0".into() };
     Operation::Register { registration, origin, owner, condition }
+}
+
+fn leave(instance: &str) -> Operation {
+    let Operation::Register { registration, origin, .. } = announce(instance, 1.0) else { unreachable!() };
+    Operation::Deregister { id: registration.id, origin, condition: Condition::Always }
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,12 +238,109 @@ async fn what_the_store_was_told_and_what_became_of_it_agree_in_the_end() {
     assert!(save.rows[0].1.as_ref().unwrap().instance.facts.drained);
     sleep(Duration::from_secs(11)).await;
     done.send(Ok(())).unwrap();
-    assert!(matches!(asked.await.unwrap(), Err(Refusal::Stale(_))));
     let (save, done) = script.save().await;
     let saved = &save.rows[0].1.as_ref().unwrap().instance;
     assert!(!saved.facts.drained && saved.facts.lapsed.is_some(), "the store is put right");
+    assert!(!asked.is_finished(), "and only then is the drain refused");
     done.send(Ok(())).unwrap();
+    assert!(matches!(asked.await.unwrap(), Err(Refusal::Stale(_))));
     assert_eq!(status(&registry, "a1"), Some(Status::Down));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stands_although_its_reason_goes_while_others_are_saved() {
+    let (registry, mut script) = start_with(Vec::new()).await;
+    let asked = ask(&registry, register("x", 10.0)).await;
+    script.grant().await;
+    asked.await.unwrap().unwrap();
+    sleep(Duration::from_millis(9_900)).await;
+    let asked = ask_all(&registry, vec![register("y", 60.0), if_absent(register("x", 10.0))]).await;
+    let (save, done) = script.save().await;
+    assert_eq!(names(&save), ["y"]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(status(&registry, "x"), Some(Status::Down));
+    done.send(Ok(())).unwrap();
+    let answers = asked.await.unwrap();
+    assert!(matches!(&answers[..], [Ok(_), Err(Refusal::Exists(_))]), "{answers:?}");
+    assert_eq!((status(&registry, "y"), status(&registry, "x")), (Some(Status::Up), Some(Status::Down)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_found_no_room_is_refused_although_room_is_made_meanwhile() {
+    let config = Config { max_instances: 2, ..Config::default() };
+    let (registry, mut script) = start_as(&config, Vec::new()).await;
+    apply(&registry, announce("printer", 60.0)).await.unwrap();
+    let asked = ask_all(&registry, vec![register("x", 60.0), register("y", 60.0)]).await;
+    let (save, done) = script.save().await;
+    assert_eq!(names(&save), ["x"]);
+    apply(&registry, leave("printer")).await.unwrap();
+    done.send(Ok(())).unwrap();
+    let answers = asked.await.unwrap();
+    assert!(matches!(&answers[..], [Ok(_), Err(Refusal::Full(2))]), "{answers:?}");
+    assert_eq!((status(&registry, "x"), status(&registry, "y")), (Some(Status::Up), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_its_room_while_it_is_saved_is_refused_once_the_store_has_forgotten_it() {
+    let config = Config { max_instances: 1, ..Config::default() };
+    let (registry, mut script) = start_as(&config, Vec::new()).await;
+    let asked = ask(&registry, register("x", 60.0)).await;
+    let (_, done) = script.save().await;
+    apply(&registry, announce("printer", 60.0)).await.unwrap();
+    done.send(Ok(())).unwrap();
+    let (save, done) = script.save().await;
+    assert_eq!(names(&save), ["-x"]);
+    assert!(!asked.is_finished());
+    // The room comes back too late.
+    apply(&registry, leave("printer")).await.unwrap();
+    done.send(Ok(())).unwrap();
+    assert!(matches!(asked.await.unwrap(), Err(Refusal::Full(1))));
+    assert_eq!(status(&registry, "x"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_another_instance_while_it_is_saved_is_saved_again_before_the_answer() {
+    let config = Config { reap: Duration::from_secs(1), ..Config::default() };
+    let (registry, mut script) = start_as(&config, Vec::new()).await;
+    let asked = ask(&registry, register("x", 10.0)).await;
+    script.grant().await;
+    let id = asked.await.unwrap().unwrap().instance.id().clone();
+    let asked = ask(&registry, drain(&id)).await;
+    script.grant().await;
+    asked.await.unwrap().unwrap();
+    sleep(Duration::from_millis(9_900)).await;
+
+    // A drain stays, unless it lapses and is reaped: then this is a new instance, which nobody has drained.
+    let asked = ask(&registry, register("x", 60.0)).await;
+    let (save, done) = script.save().await;
+    assert!(save.rows[0].1.as_ref().unwrap().instance.facts.drained);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(status(&registry, "x"), None);
+    done.send(Ok(())).unwrap();
+    let (save, done) = script.save().await;
+    assert!(!asked.is_finished() && status(&registry, "x").is_none(), "not before it is saved");
+    let saved = Arc::clone(&save.rows[0].1.as_ref().unwrap().instance);
+    done.send(Ok(())).unwrap();
+    let applied = asked.await.unwrap().unwrap();
+    assert!(applied.created && Arc::ptr_eq(&applied.instance, &saved));
+    assert_eq!(applied.instance.status(), Status::Up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_overtaken_save_is_told_what_was_saved() {
+    let (registry, mut script) = start_with(Vec::new()).await;
+    let asked = ask(&registry, register("x", 60.0)).await;
+    let (save, done) = script.save().await;
+    apply(&registry, announce("printer", 60.0)).await.unwrap();
+    // Registration times are of the wall clock, which is not paused.
+    std::thread::sleep(Duration::from_millis(5));
+    done.send(Ok(())).unwrap();
+    let told = asked.await.unwrap().unwrap().instance;
+    let saved = &save.rows[0].1.as_ref().unwrap().instance;
+    assert_eq!((told.registered_at, &told.facts), (saved.registered_at, &saved.facts));
+    assert_eq!(told.registration, saved.registration);
+    // Its revision is another one by now, which the store hears of without anybody waiting.
+    assert_eq!(script.grant().await, ["x"]);
 }
 
 /// As a store gives it back: ten seconds are left when the run begins.
@@ -254,8 +383,7 @@ async fn a_full_disk_takes_nobody_out_who_is_alive() {
 async fn what_changes_but_was_not_heard_of_in_this_run_keeps_its_old_run() {
     let (registry, mut script) = start_with(vec![remembered("a1")]).await;
     let id = registration("auth", "a1", "web1").id;
-    let drain = Operation::SetStatus { id, status: StatusWish::OutOfService, condition: Condition::Always };
-    let _asked = ask(&registry, drain).await;
+    let _asked = ask(&registry, drain(&id)).await;
     let (save, done) = script.save().await;
     assert!(!save.rows[0].1.as_ref().unwrap().renewed, "an operator's word is no sign of life");
     done.send(Ok(())).unwrap();

@@ -1,4 +1,9 @@
 //! One save: a draft, handed to the store, and what comes of it.
+//!
+//! Nobody is told what the store would not tell after a crash. So a draft that was overtaken is made anew, and if
+//! its content is then another one than the store has, that is saved as well before anybody is answered. A refusal
+//! was true when it was decided, and stands: each operation can turn from done to refused, once, and never back,
+//! and each instance lapses and is reaped once; so there is an end to saving again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,11 +11,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::super::clock::Now;
 use super::super::operation::{Operation, Refusal};
 use super::super::renewal::renew_in_place;
 use super::super::table::{Journal, Table};
-use super::{Answers, BATCH, Call, Writer, answer};
-use crate::service::{InstanceId, Origin, Revision, Source};
+use super::{Answers, BATCH, Call, Writer, answer, apply};
+use crate::service::{Facts, Instance, InstanceId, Origin, Revision, Source, UnixMillis};
 use crate::store::{Row, Save, SaveError};
 use crate::zone;
 
@@ -18,13 +24,21 @@ use crate::zone;
 /// a zone's serial moves far less than the 2^31 that it may (RFC 1982 §3.2).
 const REVISION_BLOCK: u64 = 1 << 20;
 
+/// What calls make of the table, if the store agrees.
+#[derive(Debug)]
+struct Draft {
+    calls: Vec<Call>,
+    answers: Vec<Answers>,
+    /// When they were decided first: what is registered anew was registered then, as the store has it.
+    wall: UnixMillis,
+    table: Table,
+    journal: Journal,
+}
+
 /// A save under way.
 #[derive(Debug)]
 pub(super) struct Saving {
-    calls: Vec<Call>,
-    answers: Vec<Answers>,
-    draft: Table,
-    journal: Journal,
+    draft: Draft,
     zone: zone::Snapshot,
     /// The table has changed since the draft was made.
     pub(super) overtaken: bool,
@@ -43,15 +57,21 @@ impl Writer {
 
     /// Applies `calls` to a draft and hands it to the store, with what is dirty.
     pub(super) fn save(&mut self, calls: Vec<Call>) {
-        let mut draft = self.table.clone();
+        let mut table = self.table.clone();
         let mut journal = Journal::default();
-        let answers = self.apply(&calls, &mut draft, &mut journal);
+        let now = self.shared.clock.now();
+        let answers = apply(&calls, now, &mut table, &mut journal);
         let dirty: Vec<InstanceId> = self.dirty.iter().take(BATCH).cloned().collect();
         for id in &dirty {
             self.dirty.remove(id);
         }
-        let ceiling = self.next_ceiling(&draft);
-        let rows = rows(&draft, &journal, &dirty);
+        self.hand_over(Draft { calls, answers, wall: now.wall, table, journal }, dirty);
+    }
+
+    /// Gives the store what a draft touches, and `dirty` along with it.
+    fn hand_over(&mut self, draft: Draft, dirty: Vec<InstanceId>) {
+        let ceiling = self.next_ceiling(&draft.table);
+        let rows = rows(&draft.table, &draft.journal, &dirty);
         let done = if rows.is_empty() && ceiling == self.ceiling && self.pace.may_retry().is_none() {
             // Refusals, and renewals that need no saving: there is nothing to wait for.
             let (done, receiver) = oneshot::channel();
@@ -61,8 +81,8 @@ impl Writer {
             self.store.save(Save { rows, clock: self.shared.clock.now().clock, ceiling })
         };
         // While the disk works.
-        let zone = self.shared.zone().with(&journal.changes);
-        self.saving = Some(Saving { calls, answers, draft, journal, zone, overtaken: false, dirty, ceiling, done });
+        let zone = self.shared.zone().with(&draft.journal.changes);
+        self.saving = Some(Saving { draft, zone, overtaken: false, dirty, ceiling, done });
         self.pace.save_begins();
     }
 
@@ -78,30 +98,43 @@ impl Writer {
         self.pace.save_ended(true);
         self.ceiling = saving.ceiling;
         if saving.overtaken {
-            self.apply_anew(&mut saving);
+            let (saved, journal) = self.make_anew(&mut saving.draft);
+            let draft = &saving.draft;
+            let touched: Vec<InstanceId> = saved_ids(&journal).chain(saved_ids(&draft.journal)).collect();
+            let api = Origin::api();
+            if !touched.iter().all(|id| reads_back_as(saved.get(id, &api), draft.table.get(id, &api))) {
+                return self.hand_over(saving.draft, touched);
+            }
+            // The revisions are others, which nobody has to wait for.
+            self.dirty.extend(touched);
+            saving.zone = self.shared.zone().with(&draft.journal.changes);
         }
-        self.publish(saving.draft, saving.zone, &mut saving.journal);
-        for instance in &saving.journal.renewed {
+        let Draft { calls, answers, table, mut journal, .. } = saving.draft;
+        self.publish(table, saving.zone, &mut journal);
+        for instance in &journal.renewed {
             let current = self.table.get(instance.id(), &instance.origin);
             if current.is_some_and(|current| Arc::ptr_eq(current, instance)) {
                 instance.unseal();
             }
         }
-        answer(saving.calls, saving.answers);
+        answer(calls, answers);
     }
 
-    /// Makes the draft anew from the table as it is now. What the store has of either draft is then in doubt.
-    fn apply_anew(&mut self, saving: &mut Saving) {
-        self.dirty.extend(saved_ids(&saving.journal));
-        saving.draft = self.table.clone();
-        saving.journal = Journal::default();
-        saving.answers = self.apply(&saving.calls, &mut saving.draft, &mut saving.journal);
-        saving.zone = self.shared.zone().with(&saving.journal.changes);
-        self.dirty.extend(saved_ids(&saving.journal));
+    /// Makes the draft anew from the table as it is now, of what was not refused; gives what it was.
+    fn make_anew(&self, draft: &mut Draft) -> (Table, Journal) {
+        let mut table = self.table.clone();
+        let mut journal = Journal::default();
+        let now = Now { wall: draft.wall, ..self.shared.clock.now() };
+        for (call, answers) in draft.calls.iter().zip(&mut draft.answers) {
+            for (operation, answer) in call.operations.iter().zip(answers).filter(|(_, answer)| answer.is_ok()) {
+                *answer = table.apply(operation, now, &mut journal);
+            }
+        }
+        (std::mem::replace(&mut draft.table, table), std::mem::replace(&mut draft.journal, journal))
     }
 
-    /// Nothing has happened but that callers are told so. Leases that the calls renewed stay renewed: a full disk
-    /// takes nobody out of DNS.
+    /// Nothing has happened but that callers are told so; what the store took of an earlier draft is among the
+    /// dirty. Leases that the calls renewed stay renewed: a full disk takes nobody out of DNS.
     fn save_failed(&mut self, saving: Saving, error: &SaveError) {
         if self.shared.store_failed(error.to_string()) {
             error!(%error, "the store takes no changes; answers and expiry go on, and it is tried again every second");
@@ -112,8 +145,9 @@ impl Writer {
         let refuse = |operation: &Operation| {
             renew_in_place(self.table.slots(), operation, now).ok_or_else(|| Refusal::Store(error.to_string()))
         };
-        let answers = saving.calls.iter().map(|call| call.operations.iter().map(refuse).collect()).collect();
-        answer(saving.calls, answers);
+        let calls = saving.draft.calls;
+        let answers = calls.iter().map(|call| call.operations.iter().map(refuse).collect()).collect();
+        answer(calls, answers);
     }
 
     /// Half a block is always left, so that what does not wait for the store does not run out.
@@ -146,6 +180,17 @@ pub(super) async fn outcome(saving: &mut Option<Saving>) -> Result<(), SaveError
 pub(super) fn saved_ids(journal: &Journal) -> impl Iterator<Item = InstanceId> {
     let sides = journal.replaced.iter().filter_map(|r| r.after.as_ref().or(r.before.as_ref()));
     sides.filter(|i| i.origin.source == Source::Api).map(|i| i.id().clone())
+}
+
+/// Whether a crash would lose nothing that counts if the store had `saved` for `now`. What differs then is the
+/// revision, the times of the lease, and a lapse, which comes again.
+fn reads_back_as(saved: Option<&Arc<Instance>>, now: Option<&Arc<Instance>>) -> bool {
+    let (Some(saved), Some(now)) = (saved, now) else { return saved.is_none() && now.is_none() };
+    let facts = |instance: &Instance| Facts { lapsed: None, ..instance.facts.clone() };
+    saved.registration == now.registration
+        && saved.owner == now.owner
+        && saved.registered_at == now.registered_at
+        && facts(saved) == facts(now)
 }
 
 /// What the store is to remember after `journal`, whose outcome is `table`.
