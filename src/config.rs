@@ -8,6 +8,7 @@
 //! say in which line of the file, or in which variable, the mistake is.
 
 mod limits;
+mod log;
 mod sources;
 
 use std::env;
@@ -26,9 +27,6 @@ use crate::store;
 use crate::zone;
 
 pub use sources::{Setting, Sources};
-
-/// The libraries speak when something is wrong: hickory alone would log two lines per answer.
-const LIBRARIES: &str = "hickory_server=warn,hickory_proto=warn,mdns_sd=warn,hyper=warn";
 
 /// Every setting of `portolan serve`; `config/default.toml` explains each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,9 +112,9 @@ impl Config {
         limits::check(self)
     }
 
-    /// `log` over what is said of the libraries.
+    /// `log`, with libraries that are quieter than it.
     pub fn log_filter(&self) -> EnvFilter {
-        EnvFilter::builder().parse_lossy(format!("{LIBRARIES},{}", self.log))
+        log::filter(&self.log)
     }
 }
 

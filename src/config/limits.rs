@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
 use crate::mdns::Mdns;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, log};
 
 /// A TTL is 31 bits (RFC 2181 §8), but one of more than a week defeats a registry.
 const LONGEST_TTL: Duration = Duration::from_hours(7 * 24);
@@ -106,8 +104,8 @@ fn check_bounds(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn check_log(config: &Config) -> Result<(), ConfigError> {
-    match EnvFilter::builder().parse(&config.log) {
-        Ok(_) => Ok(()),
+    match log::check(&config.log) {
+        Ok(()) => Ok(()),
         Err(error) => refuse("log", format!("is {:?}: {error}; write info, or warn,portolan::dns=debug", config.log)),
     }
 }

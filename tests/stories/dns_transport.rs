@@ -151,3 +151,25 @@ fn item_28_length_and_message_come_in_one_write() {
     let length = stream.read(&mut reply).unwrap();
     assert_eq!(usize::from(u16::from_be_bytes([reply[0], reply[1]])), length - 2);
 }
+
+#[test]
+fn what_strangers_send_writes_no_line_to_the_log() {
+    // A question, and an OPT record whose option ends where its length should be.
+    let packet = [
+        &b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01\x05_auth\x04_tcp\x08registry\x05local\x00\x00\x21\x00\x01"
+            [..],
+        b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x02\x00\x0a",
+    ]
+    .concat();
+    for level in ["debug", "info", "error"] {
+        let mut portolan = Portolan::start(&["--log", level]);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.send_to(&packet, portolan.dns).unwrap();
+        socket.recv(&mut [0; 512]).expect("a reply");
+        // What was to be written has been written.
+        portolan.signal("TERM");
+        portolan.wait();
+        assert!(!portolan.log().contains("hickory"), "--log {level}: {}", portolan.log());
+    }
+}
