@@ -40,6 +40,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// How long a request may take.
+    patience: Duration,
 }
 
 /// Why a call failed, by what can be done.
@@ -92,15 +94,21 @@ impl Client {
         if base.scheme() != "http" {
             return Err(refuse(format!("the scheme is {:?}; only http is spoken", base.scheme())));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A registry is near; a proxy from the environment would be asked for localhost, too.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { http, base })
+        let http = connections().map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { http, base, patience: REQUEST_TIMEOUT })
+    }
+
+    /// The same, but no request takes longer than `patience`.
+    fn within(&self, patience: Duration) -> Self {
+        Self { patience: patience.min(self.patience), ..self.clone() }
+    }
+
+    /// Leaves its connections to its clones: later requests make new ones.
+    fn reconnect(&mut self) {
+        // It has been built of the same before; should that fail now, the old ones may still do.
+        if let Ok(http) = connections() {
+            self.http = http;
+        }
     }
 
     /// Registers an instance and keeps it registered until the handle is dropped.
@@ -191,7 +199,7 @@ impl Client {
         let mut url = self.base.clone();
         // Escapes whatever an instance name may hold, slashes included.
         url.path_segments_mut().expect("http URLs have paths").pop_if_empty().extend(path);
-        self.http.request(method, url)
+        self.http.request(method, url).timeout(self.patience)
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
@@ -219,6 +227,16 @@ impl Client {
     fn foreign(&self, reason: String) -> Error {
         Error::Foreign { url: self.base.clone(), reason }
     }
+}
+
+/// No connection yet, but what makes and keeps them.
+fn connections() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        // A registry is near; a proxy from the environment would be asked for localhost, too.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
 }
 
 /// Turns the one problem that is an answer into `None`.

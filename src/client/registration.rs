@@ -14,13 +14,15 @@ use super::{Client, Error};
 
 /// Renewals within a lease: two may fail before it lapses.
 const RENEWALS: u32 = 3;
+/// What share of the time between renewals a request may take: then the two may also be such as are never answered.
+const PATIENCE: u32 = 2;
 /// How often a registration without a lease is looked after: only a registry that lost it would need it again.
 const UNLEASED: Duration = Duration::from_secs(20);
 /// The first pause after a failure; doubled with each further one.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 /// The longest pause: a registry that comes back is to know its services soon.
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(10);
-/// How long saying goodbye may take; after that the lease does it.
+/// How long saying goodbye may take; after that only the lease is left to do it.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Keeps an instance registered: renews its lease at a third of it, registers it again where the registry does not
@@ -111,20 +113,22 @@ impl Keeper {
                 }
                 Err(error) => {
                     failures += 1;
+                    // Whatever made the connections fall silent: the next try is not to wait for one of them.
+                    self.client.reconnect();
                     self.standing.send_replace(Standing::Retrying(error.to_string()));
                 }
             }
         }
-        let service_type = self.service_type();
-        let goodbye = self.client.deregister(&service_type, &self.last.instance);
-        tokio::time::timeout(GOODBYE, goodbye).await.map_or(Ok(()), |result| result.map(drop))
+        self.client.reconnect();
+        self.client.within(GOODBYE).deregister(&self.service_type(), &self.last.instance).await.map(drop)
     }
 
     /// Renews, or registers where there is nothing to renew.
     async fn beat(&self) -> Result<Heartbeat, Error> {
-        match self.client.renew(&self.service_type(), &self.last.instance).await? {
+        let client = self.client.within(interval(&self.last) / PATIENCE);
+        match client.renew(&self.service_type(), &self.last.instance).await? {
             Some(heartbeat) => Ok(heartbeat),
-            None => self.client.heartbeat(&self.registration).await,
+            None => client.heartbeat(&self.registration).await,
         }
     }
 
@@ -134,8 +138,13 @@ impl Keeper {
 }
 
 fn renew_after(last: &Heartbeat) -> Duration {
+    jittered(interval(last))
+}
+
+/// From one renewal to the next.
+fn interval(last: &Heartbeat) -> Duration {
     let lease = last.lease.read().ok().and_then(Lease::duration);
-    jittered(lease.map_or(UNLEASED, |lease| lease / RENEWALS))
+    lease.map_or(UNLEASED, |lease| lease / RENEWALS)
 }
 
 fn back_off(failures: u32, at_most: Duration) -> Duration {

@@ -1,10 +1,15 @@
 //! A Rust program that announces itself with `portolan::client`.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portolan::api::{self, Filter, Kind, LeaseWish};
 use portolan::client::{Client, Error, Standing};
 use portolan::service::Status;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Launch, Portolan};
 
@@ -58,6 +63,77 @@ async fn a_registration_outlives_its_lease_while_it_is_held() {
 
     registration.deregister().await.unwrap();
     assert_eq!(client.get("auth", "Main Auth/1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lease_holds_when_every_connection_falls_silent() {
+    let portolan = start_with_short_leases("127.0.0.1:0");
+    let path = Path::to(portolan.http).await;
+    let through = Client::new(&format!("http://{}", path.address)).unwrap();
+    let registration = through.register(auth(3.0)).await.unwrap();
+    // More connections than the lease has time to try one by one.
+    let list = || through.services();
+    tokio::try_join!(list(), list(), list(), list(), list()).unwrap();
+    let direct = client(&portolan);
+    let first = direct.get("auth", "Main Auth/1").await.unwrap().unwrap();
+
+    path.forget();
+    let standing = registration.standing();
+    wait_until("silence is a failure", async || matches!(*standing.borrow(), Standing::Retrying(_)).then_some(()))
+        .await;
+    wait_until("it is renewed after the first lease would have ended", async || {
+        let now = direct.get("auth", "Main Auth/1").await.unwrap().expect("never away");
+        assert_eq!(now.status, Status::Up);
+        (now.renewed_at.duration_since(first.renewed_at).as_millis() > 3000).then_some(())
+    })
+    .await;
+
+    path.forget();
+    registration.deregister().await.unwrap();
+    assert_eq!(direct.get("auth", "Main Auth/1").await.unwrap(), None);
+}
+
+/// A way to a registry that can forget its connections as a firewall does: without a word to either end.
+struct Path {
+    address: SocketAddr,
+    /// How often it forgot.
+    epoch: Arc<AtomicUsize>,
+}
+
+impl Path {
+    async fn to(registry: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let path = Self { address: listener.local_addr().unwrap(), epoch: Arc::default() };
+        let epoch = Arc::clone(&path.epoch);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                tokio::spawn(Self::carry(client, registry, Arc::clone(&epoch)));
+            }
+        });
+        path
+    }
+
+    /// From now on nothing passes on the connections that there are.
+    fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn carry(mut client: TcpStream, registry: SocketAddr, epoch: Arc<AtomicUsize>) {
+        let mut registry = TcpStream::connect(registry).await.unwrap();
+        let known = epoch.load(Ordering::Relaxed);
+        let (mut asked, mut told) = ([0; 4096], [0; 4096]);
+        loop {
+            let (to, octets) = tokio::select! {
+                Ok(length @ 1..) = client.read(&mut asked) => (&mut registry, &asked[..length]),
+                Ok(length @ 1..) = registry.read(&mut told) => (&mut client, &told[..length]),
+                else => break,
+            };
+            if epoch.load(Ordering::Relaxed) == known && to.write_all(octets).await.is_err() {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -139,9 +215,8 @@ async fn errors_tell_what_can_be_done() {
     assert!(gone.to_string().contains(&address.to_string()), "{gone}");
 
     // Something else that listens there.
-    let other = tokio::net::TcpListener::bind(address).await.unwrap();
+    let other = TcpListener::bind(address).await.unwrap();
     let answering = tokio::spawn(async move {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut stream, _) = other.accept().await.unwrap();
         let _ = stream.read(&mut [0; 1024]).await.unwrap();
         stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
