@@ -29,17 +29,14 @@ mod encoders;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use crate::registry::Registry;
 use crate::service::Address;
@@ -99,7 +96,7 @@ pub struct Dns {
 }
 
 impl Dns {
-    /// Binds what `config` says.
+    /// Binds what `config` says; within a Tokio runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         if config.listen.is_empty() {
             return Err(BindError::Nothing);
@@ -129,7 +126,7 @@ impl Dns {
         addresses
     }
 
-    /// Runs until `stop`, then answers what has arrived and ends.
+    /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, stop: CancellationToken) {
         let Self { bound, config, .. } = self;
         let (access, mut serving) = (Access::new(&config), Serving::default());
@@ -142,27 +139,28 @@ impl Dns {
             stop: stop.clone(),
         };
         let mut running = JoinSet::new();
-        for Bound { address, udp, tcp } in bound {
+        for Bound { udp, tcp, .. } in bound {
             for socket in udp {
                 let socket = Arc::new(socket);
                 serving.sockets.push(socket.clone());
                 let (registry, access, stopped) = (registry.clone(), access.clone(), serving.stopped.clone());
                 // A thread of its own, for it blocks in the kernel for as long as the server runs.
-                running.spawn_blocking(move || {
-                    let serve = || udp::serve(&socket, registry.reader(), &access, &stopped);
-                    // Should a datagram find a fault of ours, its batch is lost and nothing more.
-                    while catch_unwind(AssertUnwindSafe(serve)).is_err() {}
-                });
+                running.spawn_blocking(move || udp::serve(&socket, registry.reader(), &access, &stopped));
             }
-            match TcpListener::from_std(tcp) {
-                Ok(listener) => drop(running.spawn(streams.clone().serve(listener))),
-                Err(e) => error!(%address, error = %e, "DNS over TCP is not served"),
-            }
+            running.spawn(streams.clone().serve(tcp));
         }
-        stop.cancelled().await;
-        drop(serving);
-        while running.join_next().await.is_some() {}
+        watch(running, serving, &stop).await;
     }
+}
+
+/// Waits for `stop` and then for all that run, or for the first that ends unasked: half a server is worse than one
+/// that ends.
+async fn watch(mut running: JoinSet<()>, serving: Serving, stop: &CancellationToken) {
+    if stop.run_until_cancelled(running.join_next()).await.is_some() {
+        return;
+    }
+    drop(serving);
+    while running.join_next().await.is_some() {}
 }
 
 /// What a bound address is to others.

@@ -1,10 +1,11 @@
 //! Takes the sockets of an address: UDP for every thread and TCP, on one port.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tokio::net::TcpListener;
 
 use super::batch;
 
@@ -62,7 +63,7 @@ impl BindError {
     }
 }
 
-/// Binds `threads` UDP sockets and a TCP one. Port 0 takes a port that is free for both.
+/// Binds `threads` UDP sockets and a TCP one, within a Tokio runtime. Port 0 takes a port that is free for both.
 pub(super) fn bind(address: SocketAddr, threads: usize) -> Result<Bound, BindError> {
     let mut tries = if address.port() == 0 { PORTS_TRIED } else { 1 };
     loop {
@@ -98,7 +99,7 @@ fn try_bind(address: SocketAddr, threads: usize) -> io::Result<Bound> {
     tcp.set_nonblocking(true)?;
     tcp.bind(&address.into())?;
     tcp.listen(BACKLOG)?;
-    Ok(Bound { address, udp, tcp: tcp.into() })
+    Ok(Bound { address, udp, tcp: TcpListener::from_std(tcp.into())? })
 }
 
 fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
@@ -123,8 +124,8 @@ mod tests {
         ([127, 0, 0, 1], 0).into()
     }
 
-    #[test]
-    fn port_0_is_one_port_for_udp_and_tcp() {
+    #[tokio::test]
+    async fn port_0_is_one_port_for_udp_and_tcp() {
         let bound = bind(loopback(), 2).unwrap();
         assert_ne!(bound.address.port(), 0);
         assert_eq!(bound.tcp.local_addr().unwrap(), bound.address);
@@ -132,25 +133,25 @@ mod tests {
         assert_eq!(bound.udp.len(), 2);
     }
 
-    #[test]
-    fn a_port_that_another_has_is_refused_by_name() {
+    #[tokio::test]
+    async fn a_port_that_another_has_is_refused_by_name() {
         let first = bind(loopback(), 2).unwrap();
         let error = bind(first.address, 2).unwrap_err();
         assert!(matches!(error, BindError::Taken(address) if address == first.address), "{error}");
         assert!(error.to_string().contains(&first.address.to_string()));
         let other = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
-        let tcp = TcpListener::bind(other).unwrap();
+        let tcp = std::net::TcpListener::bind(other).unwrap();
         assert!(matches!(bind(tcp.local_addr().unwrap(), 1), Err(BindError::Taken(_))));
     }
 
-    #[test]
-    fn an_address_of_another_machine_is_refused_by_name() {
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_refused_by_name() {
         let error = bind(([192, 0, 2, 1], 0).into(), 1).unwrap_err();
         assert!(matches!(error, BindError::NotOurs(_)), "{error}");
     }
 
-    #[test]
-    fn every_sibling_gets_its_share() {
+    #[tokio::test]
+    async fn every_sibling_gets_its_share() {
         let bound = bind(loopback(), 2).unwrap();
         bound.udp.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
         // The kernel spreads by the sender's port: of 64 senders, all on one side is a chance of 2^-63.

@@ -1,17 +1,20 @@
 //! The room as a client sees it: real sockets, a registry on a memory store.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hickory_server::proto::op::{Message, Query, ResponseCode};
 use hickory_server::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Config, Dns};
+use super::udp::Serving;
+use super::{Config, Dns, watch};
 use crate::registry::{self, Condition, Operation, Registry};
 use crate::service::{Origin, registration};
 use crate::store::Opened;
@@ -217,6 +220,18 @@ async fn a_stop_answers_what_has_arrived_and_ends() {
     }
     assert!(stream.read_u8().await.is_err(), "idle connections are closed");
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn half_of_it_does_not_go_on_alone() {
+    let mut running = JoinSet::new();
+    let other = CancellationToken::new();
+    running.spawn(other.clone().cancelled_owned());
+    running.spawn_blocking(|| panic!("a defect"));
+    let serving = Serving::default();
+    let stopped = serving.stopped.clone();
+    timeout(Duration::from_secs(5), watch(running, serving, &CancellationToken::new())).await.expect("ends by itself");
+    assert!(stopped.load(Ordering::Acquire), "the threads are told to end");
 }
 
 #[tokio::test]
