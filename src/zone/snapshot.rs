@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use imbl::shared_ptr::DefaultSharedPtr;
 
 use super::Config;
@@ -13,8 +13,8 @@ use super::set::{Keyed, Set};
 use super::ttl::Ttls;
 use crate::service::{Address, Change, Host, Instance, Revision, Subtype};
 
-/// A persistent map by labels in wire form and lower case.
-type Map<V> = imbl::GenericHashMap<Arc<[u8]>, V, FixedState, DefaultSharedPtr>;
+/// A persistent map by labels in wire form and lower case: strangers choose them, so the hash is seeded at random.
+type Map<V> = imbl::GenericHashMap<Arc<[u8]>, V, RandomState, DefaultSharedPtr>;
 
 /// The zones at one revision. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ impl Snapshot {
         Self {
             fixed: Arc::new(Zones::new(config, name_server)),
             serial: 0,
-            types: Map::with_hasher(FixedState::default()),
-            names: Map::with_hasher(FixedState::default()),
+            types: Map::default(),
+            names: Map::default(),
             served: Set::new(),
             served_ttls: Ttls::default(),
         }
