@@ -30,19 +30,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::service::DomainName;
+use crate::service::{DomainName, NAME_MAX};
 
 pub use answer::{Answer, Name, Rdata, Records, Rrset, rtype};
 pub use lookup::Question;
 pub use snapshot::Snapshot;
 #[cfg(test)]
-pub(crate) use tests::serving;
+pub(crate) use tests::{serving, serving_in};
+
+/// Octets of a zone's name in wire form, at most: 117, so that the longest name below it is a name (RFC 1035 §2.3.4).
+/// That is a subtype's: its own label (64 with the length), `_sub` (5), the service (64) and `_tcp` (5).
+pub const DOMAIN_MAX: usize = NAME_MAX - (64 + 5 + 64 + 5);
 
 /// `[zone]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The zones, all serving the same instances.
+    /// The zones, all serving the same instances: none within another, each of at most [`DOMAIN_MAX`] octets.
     pub domains: Vec<DomainName>,
     /// TTL of every record, unless a lease or mDNS makes it shorter. Whole seconds.
     #[serde(with = "humantime_serde")]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::mdns::Mdns;
+use crate::service::{Address, DomainName};
+use crate::zone::DOMAIN_MAX;
 
 use super::{Config, ConfigError, log};
 
@@ -14,6 +16,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_ttl("zone.ttl", config.zone.ttl)?;
     check_ttl("zone.negative_ttl", config.zone.negative_ttl)?;
     check_leases(config)?;
+    check_advertised(config)?;
+    check_hosts(config)?;
     check_bounds(config)?;
     check_log(config)?;
     config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
@@ -35,6 +39,14 @@ fn check_domains(config: &Config) -> Result<(), ConfigError> {
     for (index, domain) in domains.iter().enumerate() {
         if domain.labels().next().is_none() {
             return refuse(KEY, "has the root; name a zone below it, such as registry.local");
+        }
+        let octets = domain.as_wire().len();
+        if octets > DOMAIN_MAX {
+            let reason = format!(
+                "has {domain}, which is {octets} octets long in wire form; at most {DOMAIN_MAX} are allowed, \
+                 so that the names of instances fit below it"
+            );
+            return refuse(KEY, reason);
         }
         for other in &domains[index + 1..] {
             if domain.labels_below(other).is_some() || other.labels_below(domain).is_some() {
@@ -70,6 +82,31 @@ fn check_leases(config: &Config) -> Result<(), ConfigError> {
         let (default, shortest, longest) = (text(lease.default), text(lease.shortest), text(lease.longest));
         let reason = format!("is {default}; lease.shortest and lease.longest allow {shortest} to {longest}");
         return refuse("lease.default", reason);
+    }
+    Ok(())
+}
+
+fn check_advertised(config: &Config) -> Result<(), ConfigError> {
+    for address in &config.dns.advertise {
+        if let Err(error) = Address::new(*address) {
+            return refuse("dns.advertise", format!("has {address}, which {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// What no request can be addressed to would be waited for in vain.
+fn check_hosts(config: &Config) -> Result<(), ConfigError> {
+    for host in &config.http.hosts {
+        // Underscores are in no host name (RFC 1123 §2.1) but in many that containers have.
+        let is_plain = host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
+        if !is_plain || host.ends_with('.') || host.parse::<DomainName>().is_err() {
+            let reason = format!(
+                "has {host:?}, which is no host name; write it without scheme, port, path and final dot, \
+                 such as registry.example.org"
+            );
+            return refuse("http.hosts", reason);
+        }
     }
     Ok(())
 }
@@ -139,6 +176,47 @@ mod tests {
         assert!(check(&["."]).unwrap_err().contains("the root"));
         for pair in [["a.test", "A.test"], ["a.test", "b.a.test"], ["b.a.test", "a.test"]] {
             assert!(check(&pair).unwrap_err().contains("one within the other"), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_zone_leaves_room_for_the_names_below_it() {
+        let check = |last: usize| {
+            let mut config = Config::default();
+            config.zone.domains = vec![format!("{}.{}", "z".repeat(63), "z".repeat(last)).parse().unwrap()];
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check(51), Ok(()));
+        let refusal = check(52).unwrap_err();
+        assert!(refusal.starts_with("zone.domains has zzz"), "{refusal}");
+        assert!(refusal.contains("is 118 octets long in wire form; at most 117 are allowed"), "{refusal}");
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_not_advertised() {
+        let check = |address: &str| {
+            let mut config = Config::default();
+            config.dns.advertise = vec!["192.0.2.1".parse().unwrap(), address.parse().unwrap()];
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check("2001:db8::1"), Ok(()));
+        assert!(check("0.0.0.0").unwrap_err().starts_with("dns.advertise has 0.0.0.0, which is unspecified; give"));
+        assert!(check("fe80::1").unwrap_err().starts_with("dns.advertise has fe80::1, which is link-local"));
+    }
+
+    #[test]
+    fn a_host_is_one_that_a_request_can_be_addressed_to() {
+        let check = |host: &str| {
+            let mut config = Config::default();
+            config.http.hosts = vec!["registry.example.org".into(), host.into()];
+            config.check().map_err(|error| error.to_string())
+        };
+        for host in ["registry", "Registry.Example.org", "my_registry", "xn--kche-0ra.example"] {
+            assert_eq!(check(host), Ok(()), "{host}");
+        }
+        for host in ["http://x/", "x:8420", "x/", "*.example.org", "x.", "a..b", "", "küche.example"] {
+            let refusal = check(host).unwrap_err();
+            assert!(refusal.starts_with(&format!("http.hosts has {host:?}, which is no host name; ")), "{refusal}");
         }
     }
 }

@@ -12,10 +12,11 @@ use super::message;
 use super::query::Request;
 use super::respond::respond;
 use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
-use crate::zone::{Snapshot, rtype, serving};
+use crate::zone::{DOMAIN_MAX, Snapshot, rtype, serving, serving_in};
 
 const IN: u16 = 1;
 const NO_OPT: &[u8] = &[];
+const SERVFAIL: u8 = 2;
 
 fn zone() -> Snapshot {
     let at = |service: &str, instance: &str, host: &str, addresses: &[&str]| Registration {
@@ -87,6 +88,12 @@ fn content(octets: &[u8]) -> (String, [Vec<String>; 3]) {
     (format!("{metadata:?} {queries:?} {edns:?}"), sections)
 }
 
+/// A reply that is no SERVFAIL, which stands for a panic.
+fn without_fault(reply: &[u8]) -> &[u8] {
+    assert!(reply.get(3).is_none_or(|code| code & 0xf != SERVFAIL), "{}", reply.escape_ascii());
+    reply
+}
+
 struct Server {
     zone: Snapshot,
     access: Access,
@@ -104,14 +111,13 @@ impl Server {
     fn over_udp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = [0; 1232];
         let length = respond(&self.context(7), request, Protocol::Udp, &mut reply);
-        reply[..length].to_vec()
+        without_fault(&reply[..length]).to_vec()
     }
 
     fn over_tcp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = vec![0; usize::from(u16::MAX)];
         let length = respond(&self.context(7), request, Protocol::Tcp, &mut reply);
-        reply.truncate(length);
-        reply
+        without_fault(&reply[..length]).to_vec()
     }
 
     /// The full path, whatever the request.
@@ -277,6 +283,49 @@ fn odd_requests_get_the_code_that_says_why() {
     // A name that points into the header, and one that is cut.
     assert_eq!(code(&with(12, 0xc0, NO_OPT)).0, form_err);
     assert_eq!(code(&plain[..20]).0, form_err);
+}
+
+/// Instance, subtype, service and zone, all as long as they may be, or the zone longer by `excess` octets.
+fn longest(excess: usize) -> (Snapshot, [String; 3]) {
+    let long = |length: usize| "x".repeat(length);
+    let (instance, service) = (long(63), format!("_{}", long(62)));
+    // A label of 63, two lengths and the root label leave 51.
+    let zone = format!("{}.{}", long(63), long(51 + excess));
+    let domain: DomainName = zone.parse().unwrap();
+    assert_eq!(domain.as_wire().len(), DOMAIN_MAX + excess);
+    let tags = vec![Tag::new(&long(62)).unwrap()];
+    let registration = Registration { tags, ..registration(&service[1..], &instance, &long(63)) };
+    let names = [
+        format!("{service}._tcp.{zone}"),
+        format!("_{}._sub.{service}._tcp.{zone}", long(62)),
+        format!("{instance}.{service}._tcp.{zone}"),
+    ];
+    (serving_in(vec![domain], [registration]), names)
+}
+
+#[test]
+fn item_16_the_longest_names_are_sent_whole() {
+    let (zone, names) = longest(0);
+    let server = Server { zone, access: Access::new(&Config::default()) };
+    for (name, rtype) in names.into_iter().zip([rtype::PTR, rtype::PTR, rtype::SRV]) {
+        let request = query(&name, rtype, IN, [0, 0], NO_OPT);
+        let (ours, theirs) = (server.over_tcp(&request), server.by_hickory(&request, Protocol::Tcp));
+        assert_eq!(content(&ours), content(&theirs));
+        let (_, [answers, ..]) = content(&ours);
+        assert_eq!(answers.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
+    // What no configuration allows: the full path cannot say the names of such a zone.
+    let (zone, [name, ..]) = longest(12);
+    let server = Server { zone, access: Access::new(&Config::default()) };
+    // An additional record that is no OPT takes it to the full path.
+    let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
+    let mut reply = [0; 1232];
+    let length = respond(&server.context(0), &request, Protocol::Tcp, &mut reply);
+    assert_eq!(reply[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
 }
 
 #[test]

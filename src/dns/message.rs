@@ -26,6 +26,7 @@ use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rty
 
 /// Octets of a record between its name and its data.
 const RECORD_HEAD: usize = 10;
+
 /// Responds to a request; empty where none is due.
 pub(super) fn respond(context: &Context<'_>, octets: &[u8], protocol: Protocol) -> Vec<u8> {
     let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
@@ -43,7 +44,12 @@ pub(super) fn respond(context: &Context<'_>, octets: &[u8], protocol: Protocol) 
     }
 }
 
-/// A response of a header alone: to what cannot be read, or is too long to be repeated.
+/// The response to a request that could not be answered; empty where none is due.
+pub(super) fn failure(octets: &[u8]) -> Vec<u8> {
+    octets.first_chunk::<HEADER>().map_or(Vec::new(), |header| bare(header, ResponseCode::ServFail))
+}
+
+/// A response of a header alone: to what cannot be read or answered, or is too long to be repeated.
 fn bare(request: &[u8; HEADER], code: ResponseCode) -> Vec<u8> {
     let [id0, id1, flags, ..] = *request;
     // QR; opcode and RD as they came.
@@ -217,7 +223,7 @@ fn data(rtype: RecordType, rdata: &Rdata<'_>) -> RData {
 /// Not through text, which hickory escapes in octal and reads as Punycode.
 fn name(pieces: &ZoneName<'_>) -> Name {
     let labels = pieces.0.iter().flat_map(|piece| labels(piece)).filter(|label| !label.is_empty());
-    Name::from_labels(labels).expect("the zone has names of at most 255 octets")
+    Name::from_labels(labels).expect("a zone of at most DOMAIN_MAX octets has names of at most 255")
 }
 
 /// Length-prefixed strings: the labels of a name, or the strings of a TXT record.

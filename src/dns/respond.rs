@@ -1,5 +1,7 @@
 //! From the octets of a request to the octets of its reply.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use hickory_server::net::xfer::Protocol;
 
 use super::context::Context;
@@ -13,8 +15,14 @@ use crate::zone::{Answer, Question, rtype};
 const CLASS_IN: u16 = 1;
 
 /// Writes the reply to a request into `reply`, which is as long as a reply over this protocol may be, and returns
-/// its length: 0 for none.
+/// its length: 0 for none. A request that finds a fault of ours is told SERVFAIL, and costs no other its answer.
 pub(super) fn respond(context: &Context<'_>, request: &[u8], protocol: Protocol, reply: &mut [u8]) -> usize {
+    // Nothing stays half done: what is read never changes, and the reply is begun anew.
+    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, protocol, reply)));
+    written.unwrap_or_else(|_| copy(&message::failure(request), reply))
+}
+
+fn write(context: &Context<'_>, request: &[u8], protocol: Protocol, reply: &mut [u8]) -> usize {
     match Request::read(request) {
         Request::Ignored => 0,
         Request::Plain(query) => {
@@ -27,14 +35,15 @@ pub(super) fn respond(context: &Context<'_>, request: &[u8], protocol: Protocol,
             wire::clear_truncation(reply);
             length
         }
-        Request::Odd => {
-            let octets = message::respond(context, request, protocol);
-            reply.get_mut(..octets.len()).map_or(0, |free| {
-                free.copy_from_slice(&octets);
-                octets.len()
-            })
-        }
+        Request::Odd => copy(&message::respond(context, request, protocol), reply),
     }
+}
+
+fn copy(octets: &[u8], reply: &mut [u8]) -> usize {
+    reply.get_mut(..octets.len()).map_or(0, |free| {
+        free.copy_from_slice(octets);
+        octets.len()
+    })
 }
 
 fn answer<'a>(context: &Context<'a>, query: &Query<'_>) -> Answer<'a> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::addresses::{Addresses, Claim};
+use super::lookup::Labels;
 use crate::service::{Address, DomainName, Source};
 
 /// The label of the name server in each zone, as it is on the wire.
@@ -22,7 +23,6 @@ const TTL_MAX: u64 = (1 << 31) - 1;
 /// What holds for all zones and does not change.
 #[derive(Debug)]
 pub(super) struct Zones {
-    /// The longest name first, so that a zone within another is found.
     pub(super) all: Box<[Zone]>,
     /// Seconds.
     pub(super) ttl: u32,
@@ -44,18 +44,17 @@ pub(super) struct Zone {
 impl Zones {
     pub(super) fn new(config: &Config, name_server: &[Address]) -> Self {
         let ttl = seconds(config.ttl);
-        let mut all: Box<[Zone]> = config.domains.iter().map(Zone::new).collect();
-        all.sort_by_key(|zone| std::cmp::Reverse(zone.folded.len()));
+        let all = config.domains.iter().map(Zone::new).collect();
         let claim = Claim { addresses: name_server.to_vec(), source: Source::Own, ttl };
         let mut addresses = Addresses::new();
         addresses.add(&claim, ttl);
         Self { all, ttl, negative_ttl: seconds(config.negative_ttl), name_server: addresses }
     }
 
-    /// The zone that a name in lower case is at or below, and the octets in front of it. (The caller finds out
-    /// whether they end at a label.)
-    pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> impl Iterator<Item = (&Zone, &'q [u8])> {
-        self.all.iter().filter_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
+    /// The zone that a name in lower case is at or below, and the labels in front of it. It is the only one: no zone
+    /// is within another.
+    pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> Option<(&Zone, Labels<'q>)> {
+        self.all.iter().find_map(|zone| Some((zone, Labels::split(name.strip_suffix(&*zone.folded)?)?)))
     }
 }
 

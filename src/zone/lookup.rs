@@ -55,17 +55,14 @@ impl Snapshot {
         let Some(folded) = folded.get_mut(..question.name.len()) else { return Answer::Refused };
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
-        for (zone, below) in self.fixed.enclosing(folded) {
-            let Some(labels) = Labels::split(below) else { continue };
-            return match self.find(&labels, question.globs) {
-                None => Answer::NxDomain(self.negative(zone)),
-                Some(found) => match self.rrset(found, question.rtype, zone) {
-                    None => Answer::NoData(self.negative(zone)),
-                    Some(answer) => Answer::Records(Records { answer, snapshot: self }),
-                },
-            };
+        let Some((zone, labels)) = self.fixed.enclosing(folded) else { return Answer::Refused };
+        match self.find(&labels, question.globs) {
+            None => Answer::NxDomain(self.negative(zone)),
+            Some(found) => match self.rrset(found, question.rtype, zone) {
+                None => Answer::NoData(self.negative(zone)),
+                Some(answer) => Answer::Records(Records { answer, snapshot: self }),
+            },
         }
-        Answer::Refused
     }
 
     /// The SOA of a negative answer, whose TTL bounds how long the answer holds (RFC 2308 §3).
@@ -160,7 +157,7 @@ impl Snapshot {
 }
 
 /// The labels in front of a zone's name, each with its length in front, in lower case.
-struct Labels<'q> {
+pub(super) struct Labels<'q> {
     octets: &'q [u8],
     split: [&'q [u8]; DEPTH + 1],
     /// At most one more than `DEPTH`: nothing lies deeper, and how deep does not matter.
@@ -169,7 +166,7 @@ struct Labels<'q> {
 
 impl<'q> Labels<'q> {
     /// `None` where the octets do not end with a label: the zone's name was found within one.
-    fn split(octets: &'q [u8]) -> Option<Self> {
+    pub(super) fn split(octets: &'q [u8]) -> Option<Self> {
         let mut split = [&octets[..0]; DEPTH + 1];
         let (mut rest, mut count) = (octets, 0);
         while let Some(length) = rest.first() {

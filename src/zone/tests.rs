@@ -16,7 +16,12 @@ const CNAME: u16 = 5;
 
 /// A zone with these registrations, for tests of any room; its name server is 192.0.2.53.
 pub(crate) fn serving(registrations: impl IntoIterator<Item = Registration>) -> Snapshot {
-    let mut fixture = Fixture::new();
+    serving_in(config().domains, registrations)
+}
+
+/// The same in these zones.
+pub(crate) fn serving_in(domains: Vec<DomainName>, registrations: impl IntoIterator<Item = Registration>) -> Snapshot {
+    let mut fixture = Fixture::of(domains);
     for registration in registrations {
         fixture.add(registration);
     }
@@ -35,8 +40,12 @@ fn config() -> Config {
 
 impl Fixture {
     fn new() -> Self {
+        Self::of(config().domains)
+    }
+
+    fn of(domains: Vec<DomainName>) -> Self {
         let name_server = Address::new([192, 0, 2, 53].into()).unwrap();
-        Self { zone: Snapshot::new(&config(), &[name_server]), revision: 100 }
+        Self { zone: Snapshot::new(&Config { domains, ..config() }, &[name_server]), revision: 100 }
     }
 
     fn change(&mut self, before: Option<&Arc<Instance>>, after: Option<&Arc<Instance>>) {
@@ -463,13 +472,15 @@ fn an_instance_that_moves_leaves_nothing_behind() {
 }
 
 #[test]
-fn several_zones_serve_the_same_and_the_inner_one_answers_for_itself() {
-    let domains = ["local", "registry.local", "Lan.example"].map(|name| name.parse().unwrap()).to_vec();
-    let zone = Snapshot::new(&Config { domains, ..config() }, &[]);
-    let mut zone = Fixture { zone, revision: 1 };
+fn several_zones_serve_the_same() {
+    let domains = ["internal", "registry.local", "Lan.example"].map(|name| name.parse().unwrap()).to_vec();
+    let mut zone = Fixture::of(domains);
     zone.add(registration("auth", "a1", "web1"));
-    for name in ["local.", "registry.local.", "Lan.example."] {
+    for name in ["internal.", "registry.local.", "Lan.example."] {
         let expected = format!("30 SRV 0 0 80 web1.{name}");
         assert_eq!(zone.ask(&format!("_auth._tcp.{name}"), rtype::SRV), [expected]);
     }
+    assert_eq!(zone.ask("_auth._tcp.local.", rtype::SRV), ["REFUSED"]);
+    // The octets of a zone's name, but within a label.
+    assert_eq!(zone.ask(r"web1.x\008internal.", rtype::A), ["REFUSED"]);
 }
