@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::service::network;
 
 /// The count. Clones count together.
 #[derive(Clone)]
@@ -68,14 +70,6 @@ impl Drop for Ticket {
                 count.remove();
             }
         }
-    }
-}
-
-/// Who counts as one client: an IPv4 address, or the /64 that an IPv6 host has to itself (RFC 4291 §2.5.4).
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
