@@ -27,9 +27,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let running = tokio::spawn(server.run(stop.clone()));
 
     let registration = Client::new(&format!("http://{http}"))?.register(api::Registration::new("hello", 8080)).await?;
+    let stopped = registration.until_signal();
     println!("dig @{} -p {} SRV _hello._tcp.registry.local", dns.ip(), dns.port());
     // … until the program has done its work; here it waits for ctrl-c:
-    registration.until_signal().await?;
+    stopped.await?;
 
     stop.cancel();
     running.await??;

@@ -17,9 +17,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let registration = Client::new(&url)?.register(service).await?;
+    let stopped = registration.until_signal();
     println!("my example is a hello service now: dig SRV _hello._tcp.registry.local");
 
-    registration.until_signal().await?;
+    stopped.await?;
     println!("and now it is none");
     Ok(())
 }

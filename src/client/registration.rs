@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -73,9 +74,22 @@ impl Registration {
     }
 
     /// Stays registered until the process is told to end by SIGINT or SIGTERM, then deregisters.
-    pub async fn until_signal(self) -> Result<(), Error> {
-        signalled().await;
-        self.deregister().await
+    ///
+    /// The signals are caught from the call on, not only when the future is polled: call it before anything that tells
+    /// others that the service is there. Until then they end the process, and the instance stays until its lease lapses.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn until_signal(self) -> impl Future<Output = Result<(), Error>> {
+        let signals = (caught(SignalKind::terminate()), caught(SignalKind::interrupt()));
+        async {
+            tokio::select! {
+                () = signals.0 => {}
+                () = signals.1 => {}
+            }
+            self.deregister().await
+        }
     }
 }
 
@@ -159,25 +173,15 @@ fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(1.0 - f64::from(u8::try_from(chance).unwrap_or_default()) / 1024.0)
 }
 
-#[cfg(unix)]
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return wait_for_interrupt().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        () = wait_for_interrupt() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signalled() {
-    wait_for_interrupt().await;
-}
-
-async fn wait_for_interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // No signal can be waited for here; the lease is what remains.
-        std::future::pending::<()>().await;
+/// Caught from the call on.
+fn caught(kind: SignalKind) -> impl Future<Output = ()> {
+    let caught = signal(kind);
+    async {
+        match caught {
+            Ok(mut signal) => drop(signal.recv().await),
+            // It cannot be waited for here; the lease is what remains.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 
