@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::mdns::Mdns;
-use crate::service::{Address, DomainName};
+use crate::service::{Address, AddressError, DomainName};
 use crate::zone::DOMAIN_MAX;
 
 use super::{Config, ConfigError, log};
@@ -88,9 +88,13 @@ fn check_leases(config: &Config) -> Result<(), ConfigError> {
 
 fn check_advertised(config: &Config) -> Result<(), ConfigError> {
     for address in &config.dns.advertise {
-        if let Err(error) = Address::new(*address) {
-            return refuse("dns.advertise", format!("has {address}, which {error}"));
-        }
+        let reason = match Address::new(*address) {
+            Ok(_) => continue,
+            // Its own text has the remedy of a registration, whose sender has an address.
+            Err(AddressError::Unspecified) => "is unspecified; give the address that others ask, or none".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        return refuse("dns.advertise", format!("has {address}, which {reason}"));
     }
     Ok(())
 }

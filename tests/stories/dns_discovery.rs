@@ -1,4 +1,4 @@
-//! DNS-SD: items 44 to 54 and globs, asked with dig.
+//! DNS-SD: items 16 and 44 to 54 and globs, asked with dig.
 
 use serde_json::json;
 
@@ -52,6 +52,25 @@ fn item_48_dots_backslashes_spaces_and_utf_8_survive_in_instance_names() {
         let listed = ask(portolan.dns, &["PTR", "_http._tcp.registry.local"]).data();
         assert!(listed.contains(&format!("{name}.")), "{instance}: {listed:?}");
     }
+}
+
+#[test]
+fn item_16_the_longest_names_are_served_and_zones_that_would_make_longer_ones_refused() {
+    let long = |length: usize| "x".repeat(length);
+    let zone = format!("{}.{}", long(63), long(51));
+    let portolan = Portolan::start(&["--zone", &zone]);
+    portolan.heartbeat(&json!({
+        "service": long(62), "instance": long(63), "host": long(63), "addresses": ["10.0.0.1"], "port": 80,
+        "tags": [long(62)]
+    }));
+    let service = format!("_{}._tcp.{zone}", long(62));
+    let instance = format!("{}.{service}.", long(63));
+    for name in [&service, &format!("_{}._sub.{service}", long(62))] {
+        assert_eq!(ask(portolan.dns, &["PTR", name]).data(), [&*instance]);
+    }
+    assert_eq!(ask(portolan.dns, &["SRV", &instance]).data(), [format!("0 0 80 {}.{zone}.", long(63))]);
+    let (_, refusal) = Launch::new().args(["--zone", &format!("{zone}x")]).start_in_vain();
+    assert!(refusal.contains("118 octets long in wire form; at most 117 are allowed"), "{refusal}");
 }
 
 #[test]
