@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::UdpSocket;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RecordType};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,6 +16,79 @@ use crate::support::{Launch, Portolan, run, tool, wait_until};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One registration of [`every_lease_ends_when_it_should`].
+struct Leased {
+    query: Vec<u8>,
+    /// Its lease ends between these two, since it began while the heartbeat was under way.
+    ends: [Instant; 2],
+    /// When DNS was last asked that still had it.
+    served: Option<Instant>,
+    /// When DNS was first known not to have it.
+    gone: Option<Instant>,
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "how late it was is of interest also where it was not too late")]
+fn every_lease_ends_when_it_should() {
+    const LEASE: Duration = Duration::from_secs(5);
+    // A clock of milliseconds, and a wide margin.
+    const EARLY: Duration = Duration::from_millis(50);
+    // Within 50 ms where there is a core to spare; here other tests want it too.
+    const LATE: Duration = Duration::from_millis(500);
+    let portolan = Portolan::start(&["--log", "warn,portolan::registry=debug"]);
+    let mut leases: Vec<Leased> = (0..8)
+        .map(|n| {
+            // At no round distance, so that a timer that looks every so often would be late for some.
+            sleep(Duration::from_millis(137));
+            let began = Instant::now();
+            portolan.heartbeat(&json!({"service": "auth", "instance": format!("a{n}"), "port": 1, "lease": "5s"}));
+            let ends = [began + LEASE, Instant::now() + LEASE];
+            let mut query = Message::query();
+            let name = Name::from_ascii(format!("a{n}._auth._tcp.registry.local.")).unwrap();
+            query.add_query(Query::query(name, RecordType::SRV));
+            Leased { query: query.to_vec().unwrap(), ends, served: None, gone: None }
+        })
+        .collect();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(portolan.dns).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buffer = [0; 1500];
+    while leases.iter().any(|leased| leased.gone.is_none()) {
+        assert!(leases[7].ends[1].elapsed() < PATIENCE, "some are still served");
+        for leased in leases.iter_mut().filter(|leased| leased.gone.is_none()) {
+            let asked = Instant::now();
+            socket.send(&leased.query).unwrap();
+            let length = socket.recv(&mut buffer).unwrap();
+            if Message::from_vec(&buffer[..length]).unwrap().answers.is_empty() {
+                leased.gone = Some(Instant::now());
+            } else {
+                leased.served = Some(asked);
+            }
+        }
+        sleep(Duration::from_millis(1));
+    }
+    let held_up = held_up(&portolan.log());
+    for (n, leased) in leases.iter().enumerate() {
+        let (served, gone) = (leased.served.expect("it was asked for at once"), leased.gone.unwrap());
+        let late = served.saturating_duration_since(leased.ends[1]);
+        assert!(gone + EARLY >= leased.ends[0], "a{n} left {:?} early", leased.ends[0] - gone);
+        let left = gone.saturating_duration_since(leased.ends[0]);
+        println!("a{n} left DNS {left:?} after its lease; the registry was held up for {held_up:?}");
+        assert!(late <= LATE + held_up, "a{n} was served for {late:?} too long");
+    }
+}
+
+/// By how much leases were extended because the machine had no time for the registry: it says so.
+fn held_up(log: &str) -> Duration {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let late = lines.filter_map(|line| line["fields"]["late"].as_str().map(str::to_owned));
+    late.map(|late| {
+        let (number, unit) = late.split_at(late.find(char::is_alphabetic).unwrap());
+        Duration::from_secs_f64(number.parse::<f64>().unwrap() * if unit == "s" { 1.0 } else { 0.001 })
+    })
+    .sum()
+}
 
 #[test]
 fn a_registry_that_keeps_crashing_neither_empties_dns_nor_keeps_the_dead() {
