@@ -31,6 +31,7 @@ use crate::registry::Registry;
 mod announced;
 mod announcement;
 mod asker;
+mod browsed;
 mod ingest;
 mod ledger;
 mod link;

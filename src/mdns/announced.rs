@@ -85,6 +85,16 @@ impl Announced {
         }
     }
 
+    /// Whether it has a PTR and an SRV record.
+    pub(super) fn is_there(&self) -> bool {
+        self.pointer.is_some() && self.target.is_some()
+    }
+
+    /// Its subtypes.
+    pub(super) fn subtypes(&self) -> impl Iterator<Item = &Subtype> {
+        self.subtypes.iter().map(|(subtype, _)| subtype)
+    }
+
     /// Plans the next questions by the records that are held: at 80, 85 and 95 % of the shorter life (RFC 6762
     /// §5.2).
     pub(super) fn plan(&mut self) {
@@ -138,7 +148,7 @@ impl Announced {
             return None;
         }
         let txt = self.txt.as_ref().map(|held| held.value.clone()).unwrap_or_default();
-        let subtypes = self.subtypes.iter().map(|(subtype, _)| subtype.clone()).collect();
+        let subtypes = self.subtypes().cloned().collect();
         announcement::registration(id.clone(), target, addresses, txt, subtypes)
     }
 }

@@ -4,18 +4,16 @@
 //! A subscription of the library closes silently when its channel is full, or with the library's thread. Then
 //! nothing is asked any more, so it is noticed and opened again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mdns_sd::{Error, IfKind, IfPredicate, ServiceDaemon};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
-/// What is asked in order to learn which service types there are (RFC 6763 §9).
-const TYPES: &str = "_services._dns-sd._udp";
-/// Browsed names, at most: a home has tens, and a stranger could make up any number.
-const NAMES_MAX: usize = 256;
+use super::browsed::{Browsed, TYPES, Verdict};
+
 /// Seconds between the library's looks at the interfaces; we look as often.
 const INTERFACE_CHECK: u32 = 1;
 /// How often the library is told to end while its queue is full, a millisecond apart.
@@ -27,9 +25,13 @@ pub(super) struct Asker {
     /// Interfaces that are listened to: the library must not ask where nobody hears the answer, since it keeps
     /// others from repeating what it has heard (RFC 6762 §7.1).
     listened: Arc<Mutex<HashSet<Arc<str>>>>,
-    wanted: HashSet<String>,
+    browsed: Browsed,
     waiting: Vec<String>,
+    /// To be closed, as soon as the library's queue has room.
+    leaving: Vec<String>,
     open: JoinSet<String>,
+    /// The subscription of each name: one that is given up closes as well, maybe after the next was opened.
+    current: HashMap<String, task::Id>,
     failed: bool,
 }
 
@@ -39,9 +41,11 @@ impl Asker {
         Self {
             daemon: None,
             listened: Arc::default(),
-            wanted: HashSet::from([TYPES.to_owned()]),
+            browsed: Browsed::new(),
             waiting: vec![TYPES.to_owned()],
+            leaving: Vec::new(),
             open: JoinSet::new(),
+            current: HashMap::new(),
             failed: false,
         }
     }
@@ -52,21 +56,40 @@ impl Asker {
     }
 
     /// Browses `name`, given without `local`, from now on. `false` where that is one too many.
-    pub(super) fn want(&mut self, name: String) -> bool {
-        if self.wanted.contains(&name) {
-            return true;
+    pub(super) fn want(&mut self, name: String, now: Instant) -> bool {
+        let verdict = self.browsed.heard(&name, now);
+        if verdict == Verdict::New {
+            self.leaving.retain(|leaving| *leaving != name);
+            self.waiting.push(name);
+            self.open();
         }
-        if self.wanted.len() >= NAMES_MAX {
-            return false;
-        }
-        self.wanted.insert(name.clone());
-        self.waiting.push(name);
-        self.open();
-        true
+        verdict != Verdict::TooMany
     }
 
-    /// Opens what waits for it; what cannot be opened now waits on.
+    /// Gives up the names that were of no use for a while, and browses those in `held`, which have instances.
+    pub(super) fn tidy(&mut self, held: HashSet<String>, now: Instant) {
+        let forgotten = self.browsed.forget(&held, now);
+        for name in forgotten.names {
+            self.waiting.retain(|waiting| *waiting != name);
+            if self.current.remove(&name).is_some() {
+                self.leaving.push(name);
+            }
+        }
+        if forgotten.room_again {
+            // It closes, is opened again, and the library has forgotten which types it knew.
+            self.leaving.push(TYPES.to_owned());
+        }
+        for name in held {
+            self.want(name, now);
+        }
+        self.open();
+    }
+
+    /// Closes and opens what waits for it; what cannot be done now waits on.
     pub(super) fn open(&mut self) {
+        if let Some(daemon) = &self.daemon {
+            self.leaving.retain(|name| matches!(daemon.stop_browse(&in_local(name)), Err(Error::Again)));
+        }
         for name in std::mem::take(&mut self.waiting) {
             if let Err(error) = self.subscribe(&name) {
                 self.waiting.push(name);
@@ -80,11 +103,14 @@ impl Asker {
 
     /// Waits until a subscription closes, and lets it wait for [`Asker::open`].
     pub(super) async fn closed(&mut self) {
-        match self.open.join_next().await {
-            Some(name) => {
-                let name = name.expect("reading a channel does not panic");
-                tracing::debug!(name, "subscription closed; opening it again");
-                self.waiting.push(name);
+        match self.open.join_next_with_id().await {
+            Some(closed) => {
+                let (id, name) = closed.expect("reading a channel does not panic");
+                if self.current.get(&name) == Some(&id) {
+                    tracing::debug!(name, "subscription closed; opening it again");
+                    self.current.remove(&name);
+                    self.waiting.push(name);
+                }
             }
             None => std::future::pending().await,
         }
@@ -95,17 +121,18 @@ impl Asker {
             Some(daemon) => daemon,
             None => self.start()?,
         };
-        let events = daemon.browse(&format!("{name}.local."));
+        let events = daemon.browse(&in_local(name));
         if !matches!(events, Err(Error::DaemonShutdown)) {
             self.daemon = Some(daemon);
         }
         let events = events?;
         self.failed = false;
-        let name = name.to_owned();
-        self.open.spawn(async move {
+        let closes = name.to_owned();
+        let subscription = self.open.spawn(async move {
             while events.recv_async().await.is_ok() {}
-            name
+            closes
         });
+        self.current.insert(name.to_owned(), subscription.id());
         Ok(())
     }
 
@@ -120,6 +147,10 @@ impl Asker {
         daemon.set_ip_check_interval(INTERFACE_CHECK)?;
         Ok(daemon)
     }
+}
+
+fn in_local(name: &str) -> String {
+    format!("{name}.local.")
 }
 
 impl Drop for Asker {
@@ -138,12 +169,13 @@ impl Drop for Asker {
 
 impl fmt::Debug for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asker").field("wanted", &self.wanted).field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("Asker").field("browsed", &self.browsed).field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::browsed::NAMES_MAX;
     use super::*;
 
     #[tokio::test]
@@ -164,14 +196,28 @@ mod tests {
 
     #[tokio::test]
     async fn more_types_than_the_librarys_queue_takes_wait_and_get_their_turn() {
-        let mut asker = Asker::new();
-        assert!((1..NAMES_MAX).all(|n| asker.want(format!("_t{n}._tcp"))));
-        assert!(!asker.want("_one-more._tcp".to_owned()));
-        assert!(asker.want("_t1._tcp".to_owned()));
+        let (mut asker, now) = (Asker::new(), Instant::now());
+        assert!((0..NAMES_MAX).all(|n| asker.want(format!("_t{n}._tcp"), now)));
+        assert!(!asker.want("_one-more._tcp".to_owned(), now));
+        assert!(asker.want("_t1._tcp".to_owned(), now));
         while !asker.waiting.is_empty() {
-            tokio::task::yield_now().await;
+            task::yield_now().await;
             asker.open();
         }
-        assert_eq!(asker.open.len(), NAMES_MAX);
+        assert_eq!(asker.open.len(), NAMES_MAX + 1);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_given_up_is_closed_and_stays_closed() {
+        let (mut asker, now) = (Asker::new(), Instant::now());
+        asker.want("_gone._tcp".to_owned(), now);
+        asker.want("_here._tcp".to_owned(), now);
+        while !asker.waiting.is_empty() {
+            asker.open();
+        }
+        asker.tidy(HashSet::from(["_here._tcp".to_owned()]), now + Duration::from_hours(1));
+        asker.closed().await;
+        assert_eq!((asker.open.len(), asker.waiting.len(), asker.leaving.len()), (2, 0, 0));
+        assert!(asker.current.contains_key("_here._tcp") && !asker.current.contains_key("_gone._tcp"));
     }
 }

@@ -19,6 +19,8 @@ use super::message::{self, Refused};
 
 /// Between looks at the interfaces, and before what failed is tried again.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between looks for names that are browsed for nothing.
+const TIDY: Duration = Duration::from_mins(1);
 /// Between sweeps, at least: TTLs are whole seconds, and a stranger chooses how many end one by one.
 const SWEEP: Duration = Duration::from_millis(100);
 /// What the registry may take for the last deregistrations when the program ends.
@@ -39,6 +41,7 @@ pub(super) struct Ingest {
     link_limit: usize,
     complaints: HashSet<String>,
     looked: bool,
+    tidied: Instant,
 }
 
 impl Ingest {
@@ -52,6 +55,7 @@ impl Ingest {
             link_limit: config.link_limit,
             complaints: HashSet::new(),
             looked: false,
+            tidied: Instant::now(),
         }
     }
 
@@ -102,7 +106,7 @@ impl Ingest {
             match heard {
                 Ok(heard) => {
                     let browse = heard.fact.browse().filter(|_| !heard.ttl.is_zero());
-                    if browse.is_some_and(|name| !self.asker.want(name)) {
+                    if browse.is_some_and(|name| !self.asker.want(name, now)) {
                         complain(&mut self.complaints, &datagram.link, Refused::types());
                     }
                     link.hear(heard, now);
@@ -145,6 +149,11 @@ impl Ingest {
             self.asker.open();
         }
         self.ledger.retry();
+        let now = Instant::now();
+        if now >= self.tidied + TIDY {
+            self.tidied = now;
+            self.asker.tidy(self.links.values().flat_map(Link::browsed).collect(), now);
+        }
     }
 
     fn answered(&mut self, told: Result<Told, tokio::task::JoinError>) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::service::{DomainName, InstanceId, Registration, Subtype};
 
 use super::announced::{Announced, Held};
-use super::message::{Fact, Heard, Named, Target};
+use super::message::{Fact, Heard, Named, Target, subtype_name};
 
 /// How long a record lives on after a goodbye (RFC 6762 §10.1), so that one who restarts is not gone in between;
 /// also the age from which on another's record is flushed (§10.2).
@@ -118,6 +118,16 @@ impl Link {
         let host = &announced.target.as_ref()?.value.host;
         let addresses = self.hosts.get(host).map_or(&[][..], |addresses| &addresses.held);
         announced.registration(id, addresses.iter().map(|held| held.value))
+    }
+
+    /// What to browse in order to hear more of the instances that are there, subtypes included; may repeat itself.
+    pub(super) fn browsed(&self) -> impl Iterator<Item = String> {
+        let there = self.instances.iter().filter(|(_, announced)| announced.is_there());
+        there.flat_map(|(id, announced)| {
+            let service_type = id.service_type();
+            let subtypes = announced.subtypes().map(move |subtype| subtype_name(subtype, service_type));
+            subtypes.chain([service_type.to_string()])
+        })
     }
 
     fn pointer(&mut self, named: Named, ttl: Duration, now: Instant) {
@@ -379,6 +389,17 @@ mod tests {
         assert_eq!(questions, [an_instance("a.b", "http")]);
         assert_eq!(link.sweep(start + seconds(97.0)), []);
         assert_eq!(link.sweep(start + seconds(102.0)).len(), 1);
+    }
+
+    #[test]
+    fn what_has_an_instance_is_browsed_on() {
+        let (mut link, start) = (Link::new(9), Instant::now());
+        announce(&mut link, "x", start);
+        hear(&mut link, Fact::Subtype(an_instance("x", "http"), Subtype::new("_blue").unwrap()), TTL, start);
+        hear(&mut link, Fact::Pointer(an_instance("invented", "ipp")), TTL, start);
+        assert_eq!(link.browsed().collect::<Vec<_>>(), ["_blue._sub._http._tcp", "_http._tcp"]);
+        link.sweep(start + TTL);
+        assert_eq!(link.browsed().count(), 0);
     }
 
     #[test]

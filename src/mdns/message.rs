@@ -81,10 +81,15 @@ impl Fact {
         match self {
             Self::Type(service_type) => Some(service_type.to_string()),
             Self::Pointer(named) => Some(named.id.service_type().to_string()),
-            Self::Subtype(named, subtype) => Some(format!("{}._sub.{}", subtype.as_str(), named.id.service_type())),
+            Self::Subtype(named, subtype) => Some(subtype_name(subtype, named.id.service_type())),
             Self::Target(..) | Self::Attributes(..) | Self::Address(..) => None,
         }
     }
+}
+
+/// A subtype as it is browsed (RFC 6763 §7.1), without `local`.
+pub(super) fn subtype_name(subtype: &Subtype, service_type: &ServiceType) -> String {
+    format!("{}._sub.{service_type}", subtype.as_str())
 }
 
 /// A record that speaks of a service and is not taken.
