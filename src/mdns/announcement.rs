@@ -14,8 +14,8 @@ use super::message::Target;
 
 /// Addresses of a host that are served. Enough for a router; a link could claim thousands.
 const ADDRESSES_MAX: usize = 16;
-/// Octets of a label (RFC 1035 §2.3.4).
-const LABEL_MAX: usize = 63;
+/// Octets of the readable part of a label that is not a host's own: 63 (RFC 1035 §2.3.4) less `-` and eight digits.
+const READABLE_MAX: usize = 54;
 
 /// The registration of an instance, or `None` where it has no port and so offers nothing: the SRV record of a
 /// name that is only held (RFC 6763 §8).
@@ -28,7 +28,7 @@ pub(super) fn registration(
 ) -> Option<Registration> {
     let port = NonZeroU16::new(target.port)?;
     let mut addresses = routable(addresses);
-    let host = host(&target.host, &addresses)?;
+    let host = host(&target.host)?;
     if matches!(host, Host::Foreign(_)) {
         addresses.clear();
     }
@@ -60,8 +60,8 @@ fn routable(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Address> {
     routable
 }
 
-/// `my_pc.local` becomes the label `my-pc`; a host elsewhere stays what it is if resolvers take it.
-fn host(name: &DomainName, addresses: &[Address]) -> Option<Host> {
+/// `pc.local` becomes the label `pc`; a host elsewhere stays what it is if resolvers take it.
+fn host(name: &DomainName) -> Option<Host> {
     let labels: Vec<&[u8]> = name.labels().collect();
     let (last, rest) = labels.split_last()?;
     if !last.eq_ignore_ascii_case(b"local") {
@@ -69,20 +69,34 @@ fn host(name: &DomainName, addresses: &[Address]) -> Option<Host> {
         let text = name.labels().map(str::from_utf8).collect::<Result<Vec<_>, _>>().ok()?.join(".");
         return Host::new(&format!("{text}."), &[]).ok();
     }
-    let label = HostLabel::new(&host_name(rest)).ok();
-    // `ns`, and names of which nothing is left.
-    label.or_else(|| addresses.first().map(|address| HostLabel::of_address(*address))).map(Host::Label)
+    let own = match rest {
+        &[label] => str::from_utf8(label).ok().and_then(|text| HostLabel::new(text).ok()),
+        _ => None,
+    };
+    own.or_else(|| HostLabel::new(&bent(rest, digest(name))).ok()).map(Host::Label)
 }
 
-/// Letters, digits and hyphens (RFC 1123 §2.1) of whatever labels a host has.
-fn host_name(labels: &[&[u8]]) -> String {
+/// Letters, digits and hyphens (RFC 1123 §2.1) of whatever labels a host has, and the digest of its name: `my_pc`
+/// and `my pc` are two hosts, and instances that name the same host share its addresses.
+fn bent(labels: &[&[u8]], digest: u32) -> String {
     let text = labels.iter().map(|label| String::from_utf8_lossy(label)).collect::<Vec<_>>().join("-");
-    let bent: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(LABEL_MAX).collect();
-    bent.trim_matches('-').to_owned()
+    let text: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(READABLE_MAX).collect();
+    let readable = Some(text.trim_matches('-')).filter(|text| !text.is_empty()).unwrap_or("host");
+    format!("{readable}-{digest:08x}")
+}
+
+/// FNV-1a of a name, ASCII case ignored. In every release the same: it is part of a name that people write down.
+fn digest(name: &DomainName) -> u32 {
+    // Length octets are below `A`, so they stay.
+    let octets = name.as_wire().iter().map(u8::to_ascii_lowercase);
+    octets.fold(0x811c_9dc5, |digest, octet| (digest ^ u32::from(octet)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn id() -> InstanceId {
@@ -101,12 +115,24 @@ mod tests {
     #[test]
     fn a_host_becomes_a_label_that_resolvers_take() {
         assert_eq!(host_of("web.local").unwrap(), "web");
-        assert_eq!(host_of("my_pc.LOCAL").unwrap(), "my-pc");
-        assert_eq!(host_of("a.b.local").unwrap(), "a-b");
-        assert_eq!(host_of("Küche.local").unwrap(), "K-che");
-        assert_eq!(host_of("ns.local").unwrap(), "ip-10-0-0-1");
-        assert_eq!(host_of("__.local").unwrap(), "ip-10-0-0-1");
-        assert_eq!(host_of(&format!("{}.{}.local", "a".repeat(63), "b")).unwrap(), "a".repeat(63));
+        assert_eq!(host_of("PC-2.LOCAL").unwrap(), "PC-2");
+        for (name, readable) in
+            [("my_pc", "my-pc"), ("a.b", "a-b"), ("Küche", "K-che"), ("ns", "ns"), ("__", "host"), ("web-", "web")]
+        {
+            let label = host_of(&format!("{name}.local")).unwrap();
+            let digest = label.strip_prefix(readable).and_then(|rest| rest.strip_prefix('-')).expect(&label);
+            assert!(digest.len() == 8 && digest.bytes().all(|octet| octet.is_ascii_hexdigit()), "{label}");
+        }
+        assert_eq!(host_of(&format!("{}.{}.local", "a".repeat(63), "b")).unwrap().len(), 63);
+        assert_eq!(host_of("my_pc.local").unwrap(), "my-pc-e61ee960");
+    }
+
+    #[test]
+    fn unlike_hosts_never_share_a_label() {
+        let names = ["my_pc", "my-pc", "my pc", "my.pc", "my_pc_", "mý-pc", "mý_pc", "_", "__", "ns", "a.bc", "ab.c"];
+        let labels: HashSet<String> = names.iter().map(|name| host_of(&format!("{name}.local")).unwrap()).collect();
+        assert_eq!(labels.len(), names.len(), "{labels:?}");
+        assert_eq!(host_of("My_PC.local").map(|label| label.to_lowercase()), host_of("my_pc.LOCAL"));
     }
 
     #[test]

@@ -72,12 +72,12 @@ fn what_avahi_announces_is_in_the_zone_as_it_was_said() {
     assert_eq!((&printer["source"], &printer["origin"]), (&json!("mdns"), &json!("link1")), "{printer}");
     wait_until("both addresses are served", PATIENCE, || {
         let addresses = [
-            short(&portolan, "A", "print-server.registry.local"),
-            short(&portolan, "AAAA", "print-server.registry.local"),
+            short(&portolan, "A", "print-server-61830496.registry.local"),
+            short(&portolan, "AAAA", "print-server-61830496.registry.local"),
         ];
         (addresses == [vec![host.ipv4()], vec![host.ipv6()]]).then_some(())
     });
-    assert_eq!(short(&portolan, "SRV", PRINTER_NAME), ["0 0 631 print-server.registry.local."]);
+    assert_eq!(short(&portolan, "SRV", PRINTER_NAME), ["0 0 631 print-server-61830496.registry.local."]);
     assert_eq!(short(&portolan, "TXT", PRINTER_NAME), [r#""rp=a=b" "empty=" "flag" "bin=\000\255\007""#]);
     let names = [format!("{PRINTER_NAME}.")];
     assert_eq!(short(&portolan, "PTR", "_ipp._tcp.registry.local"), names);
