@@ -48,8 +48,8 @@ pub(super) struct Announced {
     pub(super) pointer: Option<Held<()>>,
     /// Its SRV record.
     pub(super) target: Option<Held<Target>>,
-    /// Its TXT record.
-    pub(super) txt: Option<Held<Txt>>,
+    /// Its TXT record; of one that is too long to be served, that it is there.
+    pub(super) txt: Option<Held<Option<Txt>>>,
     /// Its subtypes, with an end where one was taken back. Else they last as long as the instance: who asks for it
     /// does not ask for them, so the end of their TTL would tell nothing.
     subtypes: Vec<(Subtype, Option<Instant>)>,
@@ -147,7 +147,8 @@ impl Announced {
         if !complete && !self.settled {
             return None;
         }
-        let txt = self.txt.as_ref().map(|held| held.value.clone()).unwrap_or_default();
+        // Half of what it says is not what it says: without its attributes a printer has the wrong queue.
+        let txt = self.txt.as_ref().map_or_else(|| Some(Txt::default()), |held| held.value.clone())?;
         let subtypes = self.subtypes().cloned().collect();
         announcement::registration(id.clone(), target, addresses, txt, subtypes)
     }

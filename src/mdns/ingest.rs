@@ -109,6 +109,9 @@ impl Ingest {
                     if browse.is_some_and(|name| !self.asker.want(name, now)) {
                         complain(&mut self.complaints, &datagram.link, Refused::types());
                     }
+                    if let Some(refused) = heard.fact.unfit() {
+                        complain(&mut self.complaints, &datagram.link, refused);
+                    }
                     link.hear(heard, now);
                 }
                 Err(refused) => complain(&mut self.complaints, &datagram.link, refused),

@@ -277,7 +277,7 @@ mod tests {
         [
             Fact::Pointer(named.clone()),
             Fact::Target(named.clone(), target(host)),
-            Fact::Attributes(named, txt),
+            Fact::Attributes(named, Some(txt)),
             address(host, [10, 0, 0, 1]),
         ]
     }
@@ -363,6 +363,16 @@ mod tests {
         assert!(is_there(&mut link, "x", start + seconds(2.0)));
         assert_eq!(link.take_changed().len(), 1);
         assert!(link.registration(&an_instance("x", "http").id).unwrap().addresses.is_empty());
+    }
+
+    #[test]
+    fn what_has_too_long_a_txt_record_is_not_there_until_it_has_a_shorter_one() {
+        let (mut link, start) = (Link::new(9), Instant::now());
+        announce(&mut link, "x", start);
+        hear(&mut link, Fact::Attributes(an_instance("x", "http"), None), TTL, start);
+        assert!(!is_there(&mut link, "x", start) && !is_there(&mut link, "x", start + seconds(3.0)));
+        hear(&mut link, Fact::Attributes(an_instance("x", "http"), Some(Txt::default())), TTL, start + seconds(4.0));
+        assert!(is_there(&mut link, "x", start + seconds(4.0)));
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub(super) enum Fact {
     Subtype(Named, Subtype),
     /// Its SRV record.
     Target(Named, Target),
-    /// Its TXT record, bytes as they came.
-    Attributes(Named, Txt),
+    /// Its TXT record, bytes as they came; `None` where it is longer than is served.
+    Attributes(Named, Option<Txt>),
     /// An address of a host.
     Address(DomainName, IpAddr),
 }
@@ -84,6 +84,13 @@ impl Fact {
             Self::Subtype(named, subtype) => Some(subtype_name(subtype, named.id.service_type())),
             Self::Target(..) | Self::Attributes(..) | Self::Address(..) => None,
         }
+    }
+
+    /// What is wrong with an instance that says this, for people.
+    pub(super) fn unfit(&self) -> Option<Refused> {
+        let Self::Attributes(Named { id, label }, None) = self else { return None };
+        let name = format!("{}.{}.local", escape_label(label), id.service_type());
+        Some(Refused { name, why: "its TXT record is longer than 1300 octets (RFC 6763 §6.2)".to_owned() })
     }
 }
 
@@ -155,15 +162,11 @@ fn fact(record: &Record) -> Result<Option<Heard>, Refused> {
             let host = domain_name(&srv.target)?;
             Some(Fact::Target(named, Target { host, port: srv.port, priority: srv.priority, weight: srv.weight }))
         }),
-        RData::TXT(txt) => match named(&record.name)? {
-            Some(named) => Some(attributes(named, &txt.txt_data).ok_or_else(|| Refused {
-                name: presentation(&record.name),
-                why: "its TXT record is longer than 1300 octets".to_owned(),
-            })?),
-            None => None,
-        },
+        RData::TXT(txt) => named(&record.name)?.map(|named| Fact::Attributes(named, attributes(&txt.txt_data))),
         // hickory's word for RDATA of no octets.
-        RData::Update0(RecordType::TXT) => named(&record.name)?.map(|named| Fact::Attributes(named, Txt::default())),
+        RData::Update0(RecordType::TXT) => {
+            named(&record.name)?.map(|named| Fact::Attributes(named, Some(Txt::default())))
+        }
         RData::A(a) => domain_name(&record.name).map(|host| Fact::Address(host, a.0.into())),
         RData::AAAA(aaaa) => domain_name(&record.name).map(|host| Fact::Address(host, aaaa.0.into())),
         _ => None,
@@ -223,13 +226,13 @@ fn service_type(service: &[u8], transport: &[u8], name: &Name) -> Result<Option<
     service_type.map(Some).map_err(|error| refused(format!("its service name {error}")))
 }
 
-fn attributes(named: Named, strings: &[Box<[u8]>]) -> Option<Fact> {
+fn attributes(strings: &[Box<[u8]>]) -> Option<Txt> {
     let mut rdata = Vec::new();
     for string in strings {
         rdata.push(u8::try_from(string.len()).ok()?);
         rdata.extend_from_slice(string);
     }
-    Some(Fact::Attributes(named, Txt::from_wire(&rdata)?))
+    Txt::from_wire(&rdata)
 }
 
 /// The labels of a name under `local`, without it.
@@ -315,7 +318,7 @@ pub(super) mod tests {
         let strings: [&[u8]; 5] = [b"a=1", b"A=2", b"\xff\xfe=\x00", b"empty=", b"flag"];
         let txt = Record::from_rdata(owner, 4500, RData::TXT(TXT::from_bytes(strings.to_vec())));
         let wire = b"\x03a=1\x03A=2\x04\xff\xfe=\x00\x06empty=\x04flag";
-        let expected = Fact::Attributes(an_instance("x", "http"), Txt::from_wire(wire).unwrap());
+        let expected = Fact::Attributes(an_instance("x", "http"), Some(Txt::from_wire(wire).unwrap()));
         assert_eq!(facts(vec![txt]), [expected]);
     }
 
@@ -325,7 +328,20 @@ pub(super) mod tests {
         let txt = Record::update0(owner, 4500, RecordType::TXT);
         let a = Record::from_rdata(name(&[b"web"]), 120, RData::A(A::new(10, 0, 0, 1)));
         let address = Fact::Address("web.local".parse().unwrap(), [10, 0, 0, 1].into());
-        assert_eq!(facts(vec![txt, a]), [Fact::Attributes(an_instance("x", "http"), Txt::default()), address]);
+        assert_eq!(facts(vec![txt, a]), [Fact::Attributes(an_instance("x", "http"), Some(Txt::default())), address]);
+    }
+
+    #[test]
+    fn a_txt_record_that_is_too_long_to_serve_is_told_of() {
+        let owner = name(&[b"x", b"_http", b"_tcp"]);
+        let long = vec![b"0123456789".repeat(20); 7].concat();
+        let strings = long.chunks(200).collect();
+        let txt = Record::from_rdata(owner, 4500, RData::TXT(TXT::from_bytes(strings)));
+        let fact = facts(vec![txt]).remove(0);
+        assert_eq!(fact, Fact::Attributes(an_instance("x", "http"), None));
+        let told = fact.unfit().unwrap();
+        assert_eq!(told.name, "x._http._tcp.local");
+        assert!(told.why.contains("longer than 1300 octets (RFC 6763 §6.2)"), "{}", told.why);
     }
 
     #[test]
