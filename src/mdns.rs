@@ -12,7 +12,13 @@
 //! drops TXT strings with a repeated or non-UTF-8 key, writes the instance `a.b` as two labels (and asks for it so,
 //! in vain), merges links, and believes unicast from anywhere, any port and any opcode. So sockets of our own hear
 //! the same answers, hickory-proto decodes them, and a cache per link keeps them by the rules of RFC 6762 §10. Questions
-//! for names with a dot or backslash are sent from here as well.
+//! for names with a dot or backslash are sent from here as well, and for what the library heard and we did not: an
+//! instance that is known and lacks SRV, TXT or addresses is asked for a few times.
+//!
+//! What stays lost: when the kernel drops a datagram that held the PTR record too, the library, which heard it, does
+//! not ask before 80 % of its TTL are over, an hour for most. Until then the instance is not there, unless it announces
+//! itself again or another host asks. It takes a burst: the kernel keeps 4 MiB for each of our sockets where
+//! `net.core.rmem_max` allows it, which is thousands of announcements, and some hundred by its default.
 //!
 //! Two roads not taken: the library's events completed from the wire, which leaves two caches to disagree about
 //! what is alive; and a querier of our own, which is a craft that the library has learned.

@@ -14,7 +14,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 const SUBTYPES_MAX: usize = 16;
 /// Before the first question for a record that the announcement lacks; each next waits twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Questions for what is not answered.
+/// The same where mdns-sd asks as well, and only what it heard and we did not is still lacking.
+const SECOND_PAUSE: Duration = Duration::from_secs(1);
+/// Questions for what is not answered, over half a minute at most.
 const TRIES: u32 = 5;
 
 /// One record, or one address of a set.
@@ -55,10 +57,13 @@ pub(super) struct Announced {
     subtypes: Vec<(Subtype, Option<Instant>)>,
     since: Instant,
     settled: bool,
+    /// Whether mdns-sd asks before records end. It writes a name label by label from a text in which it has not
+    /// escaped a dot or a backslash, and asks for another name.
+    renewed: bool,
     ask: Option<Ask>,
 }
 
-/// When to ask for the SRV and TXT records of an instance that mdns-sd cannot ask for.
+/// When to ask for the SRV and TXT records of an instance.
 #[derive(Debug)]
 struct Ask {
     at: Instant,
@@ -66,13 +71,20 @@ struct Ask {
     left: u32,
 }
 
+impl Ask {
+    fn for_what_lacks(renewed: bool, now: Instant) -> Self {
+        let pause = if renewed { SECOND_PAUSE } else { FIRST_PAUSE };
+        Self { at: now + pause, pause, left: TRIES }
+    }
+}
+
 impl Announced {
     /// An instance of which nothing but the name is known.
     pub(super) fn new(label: Box<[u8]>, now: Instant) -> Self {
-        // The library writes a name label by label from a text in which it has not escaped these.
-        let unaskable = label.iter().any(|octet| matches!(octet, b'.' | b'\\'));
-        let ask = unaskable.then(|| Ask { at: now + FIRST_PAUSE, pause: FIRST_PAUSE, left: TRIES });
-        Self { label, pointer: None, target: None, txt: None, subtypes: Vec::new(), since: now, settled: false, ask }
+        let renewed = !label.iter().any(|octet| matches!(octet, b'.' | b'\\'));
+        let (pointer, target, txt, subtypes) = (None, None, None, Vec::new());
+        let ask = Some(Ask::for_what_lacks(renewed, now));
+        Self { label, pointer, target, txt, subtypes, since: now, settled: false, renewed, ask }
     }
 
     /// Notes a subtype, which ends where it was taken back.
@@ -98,15 +110,22 @@ impl Announced {
     /// Plans the next questions by the records that are held: at 80, 85 and 95 % of the shorter life (RFC 6762
     /// §5.2).
     pub(super) fn plan(&mut self) {
-        let Some(ask) = &mut self.ask else { return };
+        if self.renewed {
+            return;
+        }
         let (Some(target), Some(txt)) = (&self.target, &self.txt) else { return };
         let (ends, heard) = target.span().min(txt.span());
         let life = ends.saturating_duration_since(heard);
-        *ask = Ask { at: heard + life * 4 / 5, pause: life / 20, left: 3 };
+        self.ask = Some(Ask { at: heard + life * 4 / 5, pause: life / 20, left: 3 });
     }
 
-    /// Whether to ask now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    /// Whether to ask now; `reachable` tells whether its host has an address, which an answer brings along (RFC 6763
+    /// §12.2).
+    pub(super) fn is_due(&mut self, reachable: bool, now: Instant) -> bool {
+        let lacks = self.target.is_none() || self.txt.is_none() || !reachable;
+        if self.renewed && !lacks {
+            self.ask = None;
+        }
         let Some(ask) = self.ask.as_mut().filter(|ask| ask.left > 0 && ask.at <= now) else { return false };
         ask.at = now + ask.pause;
         ask.pause *= 2;
@@ -119,6 +138,9 @@ impl Announced {
         let settles = !self.settled && now >= self.since + SETTLED;
         self.settled |= settles;
         let ended = [end(&mut self.pointer, now), end(&mut self.target, now), end(&mut self.txt, now)];
+        if ended[1] || ended[2] {
+            self.ask = Some(Ask::for_what_lacks(self.renewed, now));
+        }
         let subtypes = self.subtypes.len();
         self.subtypes.retain(|(_, ends)| ends.is_none_or(|ends| ends > now));
         settles || ended.contains(&true) || self.subtypes.len() != subtypes

@@ -16,6 +16,9 @@ use super::message::{Fact, Heard, Named, Target, subtype_name};
 /// How long a record lives on after a goodbye (RFC 6762 §10.1), so that one who restarts is not gone in between;
 /// also the age from which on another's record is flushed (§10.2).
 const GRACE: Duration = Duration::from_secs(1);
+/// Questions of one sweep; what else is due has its turn with the next. A stranger can name instances that are not
+/// there, and a link is not to be filled with questions for them.
+const QUESTIONS_MAX: usize = 16;
 /// Addresses of a host that are remembered, routable or not.
 const ADDRESSES_MAX: usize = 64;
 
@@ -87,7 +90,9 @@ impl Link {
             if announced.target.is_none() {
                 left.extend(target.map(|host| (host, id.clone())));
             }
-            if announced.is_due(now) {
+            let host = announced.target.as_ref().and_then(|held| self.hosts.get(&held.value.host));
+            let reachable = host.is_some_and(|addresses| !addresses.held.is_empty());
+            if questions.len() < QUESTIONS_MAX && announced.is_due(reachable, now) {
                 questions.push(Named { id: id.clone(), label: announced.label.clone() });
             }
             announced.pointer.is_some() || announced.target.is_some()
@@ -399,6 +404,35 @@ mod tests {
         assert_eq!(questions, [an_instance("a.b", "http")]);
         assert_eq!(link.sweep(start + seconds(97.0)), []);
         assert_eq!(link.sweep(start + seconds(102.0)).len(), 1);
+    }
+
+    #[test]
+    fn what_was_lost_of_an_announcement_is_asked_for_by_us_a_few_times() {
+        let start = Instant::now();
+        for lost in 1..4 {
+            let mut link = Link::new(9);
+            for (index, fact) in whole("x", "web.local").into_iter().enumerate() {
+                if index != lost {
+                    hear(&mut link, fact, TTL, start);
+                }
+            }
+            let asked: Vec<u32> =
+                (0..100).filter(|n| !link.sweep(start + Duration::from_secs((*n).into())).is_empty()).collect();
+            assert_eq!(asked, [1, 2, 4, 8, 16], "fact {lost} lacks");
+            // Another announcement brings it.
+            announce(&mut link, "x", start + seconds(100.0));
+            assert_eq!(link.sweep(start + seconds(102.0)), []);
+        }
+    }
+
+    #[test]
+    fn invented_instances_do_not_fill_the_link_with_questions() {
+        let (mut link, start) = (Link::new(5_000), Instant::now());
+        for n in 0..5_000 {
+            hear(&mut link, Fact::Pointer(an_instance(&format!("invented {n}"), "http")), TTL, start);
+        }
+        assert_eq!(link.sweep(start + seconds(1.0)).len(), QUESTIONS_MAX);
+        assert_eq!(link.sweep(start + seconds(1.1)).len(), QUESTIONS_MAX);
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub(super) const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 pub(super) const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 /// Octets of a datagram, at most (RFC 6762 §17).
 const DATAGRAM_MAX: usize = 9000;
-/// Octets that the kernel keeps for each socket, if it allows as much: a burst of some thousand announcements.
+/// Octets that the kernel keeps for each socket, if it allows as much (`net.core.rmem_max`): a burst of some
+/// thousand announcements.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Datagrams that wait for the one who reads them; more wait in the kernel.
 const QUEUE: usize = 256;
