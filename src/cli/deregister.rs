@@ -9,7 +9,7 @@ use super::output;
 
 /// Take an instance away; exits with 1 if it was not registered.
 ///
-/// What a file or mDNS says of the same name is not touched, and may surface.
+/// What mDNS says of the same name is not touched, and may surface.
 #[derive(Debug, Args)]
 pub(super) struct Deregister {
     /// auth or _auth._tcp

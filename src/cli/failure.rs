@@ -22,7 +22,8 @@ Exit codes:
   4  the registry or the name server cannot be reached
   5  serve could not start: an address is taken, the store cannot be opened
   6  serve ended by a fault, or the output could not be written
-A second SIGINT or SIGTERM ends serve at once, with 128 and the signal's number.";
+A second SIGINT or SIGTERM ends serve and register at once, with 128 and the signal's number; so does the first one
+where register has had no answer yet.";
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -54,6 +55,9 @@ pub(super) enum Failure {
     /// A second signal, by its number.
     #[error("ended at once by a second signal")]
     Signal(u8),
+    /// A first one, by its number, while it is open whether there is something to end.
+    #[error("stopped before the registry answered; if it registers the instance all the same, its lease ends that")]
+    Unanswered(u8),
 }
 
 impl Failure {
@@ -65,7 +69,7 @@ impl Failure {
             Self::Unreachable(_) => 4,
             Self::Start(_) => 5,
             Self::Fault(_) | Self::Output(_) => 6,
-            Self::Signal(number) => 128 + number,
+            Self::Signal(number) | Self::Unanswered(number) => 128 + number,
         }
     }
 

@@ -1,15 +1,22 @@
 //! `portolan register`: a service that cannot announce itself is announced for as long as this runs.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use clap::Args;
+use tokio::time::timeout;
 
 use crate::api::{self, Heartbeat, LeaseWish, Txt, TxtValue};
-use crate::client::{Registration, Standing};
-use crate::service::{DomainName, Transport};
+use crate::client::{self, Client, Registration, Standing};
+use crate::service::{DomainName, ServiceType, Transport};
 
 use super::Registry;
 use super::failure::Failure;
 use super::output;
 use super::signals::Signals;
+
+/// How long who was told to end before the registry has answered waits for that, and then once more without it.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Register an instance, keep it registered until stopped, then deregister it.
 ///
@@ -79,7 +86,12 @@ impl Register {
         let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
         let client = self.registry.client()?;
         let mut voice = Voice { json: self.json, dns: self.registry.dns(), told: None };
-        let registration = client.register(self.registration()).await?;
+        let wanted = self.registration();
+        let mut first = pin!(client.register(wanted.clone()));
+        let registration = tokio::select! {
+            done = &mut first => done?,
+            (_, number) = signals.next() => return give_up(&client, wanted, first, &mut signals, number).await,
+        };
         let mut standing = registration.standing();
         loop {
             voice.tell(&standing.borrow_and_update().clone())?;
@@ -113,6 +125,35 @@ impl Register {
             lease: self.lease.map(LeaseWish::Text),
             status: None,
         }
+    }
+}
+
+/// Ends before the registry has answered. It may do as it was asked all the same, so that is undone where possible; a
+/// second signal does not wait for it.
+async fn give_up(
+    client: &Client,
+    wanted: api::Registration,
+    first: impl Future<Output = Result<Registration, client::Error>>,
+    signals: &mut Signals,
+    number: u8,
+) -> Result<(), Failure> {
+    let undo = async {
+        // Better than by the name alone: the answer tells also one that the registry made up.
+        if let Ok(done) = timeout(LAST_WAIT, async { first.await?.deregister().await }).await {
+            return Ok(done?);
+        }
+        // The answer may be lost on its way, or the connection be dead: this takes another.
+        if let (Some(service), Some(instance)) = (wanted.service, wanted.instance)
+            && let Ok(service_type) = ServiceType::new(&service, wanted.transport)
+            && let Ok(Ok(true)) = timeout(LAST_WAIT, client.deregister(&service_type.to_string(), &instance)).await
+        {
+            return Ok(());
+        }
+        Err(Failure::Unanswered(number))
+    };
+    tokio::select! {
+        done = undo => done,
+        (_, number) = signals.next() => Err(Failure::Signal(number)),
     }
 }
 

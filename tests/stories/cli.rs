@@ -1,9 +1,9 @@
 //! The command line, as people and scripts use it: tables and JSON, exit codes, and what strangers' names do to it.
 
-use std::io::{BufRead, BufReader, Write as _};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -62,7 +62,10 @@ struct Registering {
 
 impl Registering {
     fn start(portolan: &Portolan, arguments: &[&str]) -> Self {
-        let mut command = portolan.cli(&[&["register"], arguments].concat());
+        Self::spawn(portolan.cli(&[&["register"], arguments].concat()))
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -140,6 +143,61 @@ fn register_comes_back_to_a_registry_that_was_killed_and_forgot() {
 }
 
 #[test]
+fn register_ends_soon_while_the_registry_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for (signal, code) in [("TERM", 128 + 15), ("INT", 128 + 2)] {
+        let mut register =
+            Registering::spawn(cli(&["register", "auth", "--port", "1", "--instance", "a", "--url", &url]));
+        let _asked = request_on(&silent);
+        let began = Instant::now();
+        assert_eq!(register.stop(signal), Some(code), "SIG{signal}");
+        assert!(began.elapsed() < Duration::from_secs(5), "took {:?}", began.elapsed());
+        let complaint = std::io::read_to_string(register.child.stderr.take().unwrap()).unwrap();
+        assert!(complaint.contains("before the registry answered"), "{complaint}");
+        // The request to deregister, which was not answered either.
+        drop(silent.accept().unwrap());
+    }
+}
+
+#[test]
+fn register_deregisters_what_the_registry_has_not_confirmed() {
+    let portolan = Portolan::start(&[]);
+    let lossy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", lossy.local_addr().unwrap());
+    let arguments = ["register", "auth", "--port", "1", "--transport", "udp", "--instance", "a b", "--url", &url];
+    let mut register = Registering::spawn(cli(&arguments));
+    let (_asked, request) = request_on(&lossy);
+    // What was asked is done, but the answer is lost.
+    let mut to_registry = TcpStream::connect(portolan.http).unwrap();
+    to_registry.write_all(&request).unwrap();
+    let registered = || (say(&portolan, &["lookup", "_auth._udp"]).code == Some(0)).then_some(());
+    wait_until("it is registered", PATIENCE, registered);
+
+    let http = portolan.http;
+    let second = std::thread::spawn(move || {
+        let (mut client, request) = request_on(&lossy);
+        let mut registry = TcpStream::connect(http).unwrap();
+        registry.write_all(&request).unwrap();
+        let mut answer = [0; 4096];
+        let length = registry.read(&mut answer).unwrap();
+        client.write_all(&answer[..length]).unwrap();
+    });
+    assert_eq!(register.stop("TERM"), Some(0));
+    second.join().unwrap();
+    portolan.get("/v1/instances/_auth._udp/a%20b").expect(404);
+}
+
+/// The next connection, and the request on it.
+fn request_on(listener: &TcpListener) -> (TcpStream, Vec<u8>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = vec![0; 4096];
+    let length = stream.read(&mut request).unwrap();
+    request.truncate(length);
+    (stream, request)
+}
+
+#[test]
 fn register_says_where_to_look_when_the_registry_is_not_there_or_says_no() {
     let portolan = Portolan::start(&[]);
     let refused = say(&portolan, &["register", "auth", "--port", "0"]).with(3);
@@ -197,6 +255,8 @@ fn list_shows_every_state_and_lookup_only_what_is_served() {
     for condition in conditions {
         assert_eq!(names(&[&["list"], condition].concat()), ["a1"], "{condition:?}");
     }
+    let unknown = say(&portolan, &["list", "--source", "dhcp"]).with(2);
+    assert!(unknown.contains("api or mdns"), "only what instances come from: {unknown}");
 }
 
 #[test]
