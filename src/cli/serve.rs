@@ -16,7 +16,7 @@ use crate::service::DomainName;
 
 use super::failure::Failure;
 use super::output;
-use super::signals::Signals;
+use super::signals::{HangUps, Signals};
 
 /// Run the registry.
 ///
@@ -63,7 +63,8 @@ impl Serve {
             warn!("the environment has {name}, which is no setting");
         }
         // Before anything is bound, so that no signal finds its default action.
-        let signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
+        let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
+        let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
         let server = Server::bind(&config)?;
         warn_of_local(&config);
         announce(&config, &server, self.json)?;
@@ -71,6 +72,7 @@ impl Serve {
         tokio::select! {
             done = server.run(stop.clone()) => Ok(done?),
             number = obey(signals, &stop) => Err(Failure::Signal(number)),
+            never = hang_ups.outlive() => match never {},
         }
     }
 
@@ -106,10 +108,15 @@ async fn obey(mut signals: Signals, stop: &CancellationToken) -> u8 {
     signals.next().await.1
 }
 
-/// Logs to standard error: standard output is for what was asked for.
+/// Logs to standard error: standard output is for what was asked for. Where nobody reads it any more, as when the
+/// terminal was closed, a line is lost and nothing is said of that: saying it there would be a panic.
 fn start_log(config: &Config, json: bool) {
     let colours = io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(config.log_filter()).with_writer(io::stderr).with_ansi(colours);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(config.log_filter())
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .log_internal_errors(false);
     if json { log.json().init() } else { log.init() }
 }
 

@@ -1,8 +1,10 @@
-//! The two signals that end a program.
+//! The two signals that end a program, and the one that does not end `serve`.
 
+use std::convert::Infallible;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
 
 /// SIGTERM and SIGINT, caught from now on.
 #[derive(Debug)]
@@ -22,5 +24,26 @@ impl Signals {
             _ = self.terminate.recv() => ("SIGTERM", 15),
             _ = self.interrupt.recv() => ("SIGINT", 2),
         }
+    }
+}
+
+/// SIGHUP, caught from now on: its default action would end the process with what is queued unwritten.
+///
+/// A terminal that closes sends it, and is no reason to stop; who sends it by hand is used to daemons that read their
+/// settings again, and is told that this one does not.
+#[derive(Debug)]
+pub(super) struct HangUps(Signal);
+
+impl HangUps {
+    pub(super) fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Says of each that nothing comes of it, for ever.
+    pub(super) async fn outlive(mut self) -> Infallible {
+        while self.0.recv().await.is_some() {
+            info!("SIGHUP: going on; settings are read only at the start, so restart to change them");
+        }
+        std::future::pending().await
     }
 }

@@ -1,14 +1,15 @@
 //! Who stops it: what was begun is finished, nothing that was answered is lost, and nobody waits for ever.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Launch, Portolan, wait_until};
+use crate::support::{Launch, Portolan, cli, run, wait_until};
 
 /// More than any step takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +47,32 @@ fn either_signal_ends_it_with_success() {
         portolan.signal(signal);
         assert_eq!(portolan.wait().code(), Some(0), "SIG{signal}");
     }
+}
+
+#[test]
+fn a_hang_up_does_not_end_it_and_is_told_to_change_nothing() {
+    let mut portolan = Portolan::start(&[]);
+    portolan.signal("HUP");
+    wait_until("it says so", PATIENCE, || portolan.log().contains("SIGHUP: going on").then_some(()));
+    portolan.heartbeat(&json!({"service": "auth", "instance": "a1", "port": 8080}));
+    portolan.signal("TERM");
+    assert_eq!(portolan.wait().code(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_is_gone_does_not_end_it() {
+    let data_dir = TempDir::new().unwrap();
+    let mut serve = cli(&["serve", "--no-mdns", "--http", "127.0.0.1:0", "--dns", "127.0.0.1:0", "--data-dir"]);
+    let serve = serve.arg(data_dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut serve = serve.spawn().unwrap();
+    let mut lines = BufReader::new(serve.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("ready"));
+    // Nobody reads the log any more.
+    drop(serve.stderr.take());
+    for signal in ["HUP", "TERM"] {
+        run(Command::new("sh").args(["-c", &format!("kill -{signal} {}", serve.id())]));
+    }
+    assert_eq!(serve.wait().unwrap().code(), Some(0));
 }
 
 #[test]
