@@ -27,7 +27,7 @@ pub(super) struct Register {
     /// auth or _auth._tcp
     service: String,
     /// Where the service listens.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// tcp or udp, where the service does not say it [default: tcp].
     #[arg(long, value_parser = transport)]

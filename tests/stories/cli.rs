@@ -200,8 +200,8 @@ fn request_on(listener: &TcpListener) -> (TcpStream, Vec<u8>) {
 #[test]
 fn register_says_where_to_look_when_the_registry_is_not_there_or_says_no() {
     let portolan = Portolan::start(&[]);
-    let refused = say(&portolan, &["register", "auth", "--port", "0"]).with(3);
-    assert!(refused.contains("`port`") && refused.contains("(422 port-zero)"), "{refused}");
+    let refused = say(&portolan, &["register", "auth", "--port", "1", "--tag", "a.b"]).with(3);
+    assert!(refused.contains("`tags[0]`") && refused.contains("(422 invalid-tag)"), "{refused}");
     let nowhere = Said::by(cli(&["register", "auth", "--port", "1", "--url", "http://127.0.0.1:1"])).with(4);
     assert!(nowhere.contains("http://127.0.0.1:1/") && nowhere.contains("`portolan serve`"), "{nowhere}");
 }
@@ -264,13 +264,14 @@ fn scripts_are_told_by_the_exit_code() {
     let portolan = Portolan::start(&[]);
     portolan.heartbeat(&json!({"service": "auth", "instance": "a1", "port": 1}));
     let dns = portolan.dns.to_string();
-    let cases: [(i32, &[&str]); 11] = [
+    let cases: [(i32, &[&str]); 12] = [
         (0, &["lookup", "auth"]),
         (0, &["browse", "auth", "--server", &dns]),
         (1, &["lookup", "ghost"]),
         (1, &["list", "--status", "down"]),
         (1, &["browse", "ghost", "--server", &dns]),
         (2, &["list", "--status", "dead"]),
+        (2, &["register", "auth", "--port", "0"]),
         (2, &["list", "--url", "ftp://localhost"]),
         (3, &["list", &"x".repeat(300)]),
         (3, &["browse", "--domain", "example.org", "--server", &dns]),
