@@ -10,6 +10,7 @@
 mod limits;
 mod log;
 mod sources;
+mod wording;
 
 use std::env;
 use std::os::unix::fs::MetadataExt as _;
@@ -62,7 +63,7 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is no TOML, or has an unknown key or a value of the wrong kind.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), wording::of_file(error))]
     File {
         /// As given.
         path: PathBuf,
@@ -120,7 +121,8 @@ impl Config {
 
 /// `/var/lib/portolan` for root (Filesystem Hierarchy Standard §5.8), else the XDG base directory.
 fn default_data_dir() -> PathBuf {
-    let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // Settings are text: what is none is passed over.
+    let folder = |name: &str| env::var(name).ok().map(PathBuf::from).filter(|path| path.is_absolute());
     // The owner of a process's own directory is its effective user; elsewhere than on Linux nobody is root here.
     if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         return "/var/lib/portolan".into();

@@ -19,7 +19,6 @@ mod select;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,9 +48,9 @@ pub struct Config {
     /// Octets of a request body, at most.
     pub body_limit: usize,
     /// Connections, at most; further ones wait to be accepted.
-    pub connections: NonZeroUsize,
+    pub connections: usize,
     /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
-    pub connections_per_client: NonZeroUsize,
+    pub connections_per_client: usize,
     /// How long a request may take, its body included.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -67,8 +66,8 @@ impl Default for Config {
             anonymous_writes: false,
             hosts: Vec::new(),
             body_limit: 1 << 20,
-            connections: NonZeroUsize::new(1000).expect("not 0"),
-            connections_per_client: NonZeroUsize::new(250).expect("not 0"),
+            connections: 1000,
+            connections_per_client: 250,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
         }

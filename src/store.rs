@@ -50,7 +50,7 @@ impl Config {
     fn back_end(&self) -> Result<BackEnd<'_>, OpenError> {
         match self.url.split_once(':') {
             Some(("memory", "")) => Ok(BackEnd::Memory),
-            Some(("sqlite", path)) if !path.is_empty() => Ok(BackEnd::Sqlite(path)),
+            Some(("sqlite", path)) if !path.is_empty() && !path.contains('\0') => Ok(BackEnd::Sqlite(path)),
             _ => Err(OpenError::UnknownUrl(self.url.clone())),
         }
     }

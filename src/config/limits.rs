@@ -1,5 +1,6 @@
 //! What values must be, beyond their kind. Each refusal names the key, the limit and the remedy.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::mdns::Mdns;
@@ -8,10 +9,25 @@ use crate::zone::DOMAIN_MAX;
 
 use super::{Config, ConfigError, log};
 
+/// Ten years of 365.25 days: a lease that outlives the machine is one until deregistered, which is written 0.
+const LONGEST_LEASE: Duration = Duration::from_hours(10 * 8766);
+/// A client that takes longer than a day for one request has gone.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+/// Descriptors of a process, at most, unless its machine is set up otherwise (Linux: `fs.nr_open`).
+const MOST_CONNECTIONS: usize = 1 << 20;
+/// Instances, at most: about a hundred GB of memory.
+const MOST_INSTANCES: usize = 100_000_000;
+/// Octets of a body, at most: it is held in memory whole.
+const MOST_OCTETS: usize = 1 << 30;
+/// Records of a DNS message, at most: each is counted in 16 bits (RFC 1035 §4.1.1).
+const MOST_RECORDS: usize = 65_535;
+
 /// A TTL is 31 bits (RFC 2181 §8), but one of more than a week defeats a registry.
 const LONGEST_TTL: Duration = Duration::from_hours(7 * 24);
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    check_counts(config)?;
+    check_data_dir(config)?;
     check_domains(config)?;
     check_ttl("zone.ttl", config.zone.ttl)?;
     check_ttl("zone.negative_ttl", config.zone.negative_ttl)?;
@@ -62,10 +78,7 @@ fn check_ttl(key: &'static str, ttl: Duration) -> Result<(), ConfigError> {
     if ttl.subsec_nanos() != 0 {
         return refuse(key, format!("is {text}; DNS counts whole seconds (RFC 1035 §3.2.1)"));
     }
-    if ttl > LONGEST_TTL {
-        return refuse(key, format!("is {text}; at most {} is allowed", humantime::format_duration(LONGEST_TTL)));
-    }
-    Ok(())
+    check_longest(key, ttl, LONGEST_TTL)
 }
 
 fn check_leases(config: &Config) -> Result<(), ConfigError> {
@@ -74,6 +87,8 @@ fn check_leases(config: &Config) -> Result<(), ConfigError> {
     if lease.shortest.is_zero() {
         return refuse("lease.shortest", "is 0; a lease of 0 has no end, so give at least 1ms");
     }
+    check_longest("lease.longest", lease.longest, LONGEST_LEASE)?;
+    check_longest("lease.reap", lease.reap, LONGEST_LEASE)?;
     if lease.longest < lease.shortest {
         let (longest, shortest) = (text(lease.longest), text(lease.shortest));
         return refuse("lease.longest", format!("is {longest}, below lease.shortest, which is {shortest}"));
@@ -115,31 +130,79 @@ fn check_hosts(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What would serve nobody when it is nothing.
+/// What would serve nobody when it is nothing, and what is taken once.
 fn check_bounds(config: &Config) -> Result<(), ConfigError> {
-    if config.http.listen.is_empty() {
-        return refuse("http.listen", "is empty; give at least one address, such as \"127.0.0.1:8420\"");
-    }
-    if config.dns.listen.is_empty() {
-        return refuse("dns.listen", "is empty; give at least one address, such as \"127.0.0.1:5300\"");
-    }
-    let counts = [
-        ("lease.max_instances", config.lease.max_instances),
-        ("http.body_limit", config.http.body_limit),
-        ("dns.glob_limit", config.dns.glob_limit),
-        ("dns.tcp_connections", config.dns.tcp_connections),
-        ("dns.tcp_connections_per_client", config.dns.tcp_connections_per_client),
-    ];
+    check_listen("http.listen", &config.http.listen, 8420)?;
+    check_listen("dns.listen", &config.dns.listen, 5300)?;
     let times = [
         ("http.request_timeout", config.http.request_timeout),
         ("http.idle_timeout", config.http.idle_timeout),
         ("dns.tcp_idle", config.dns.tcp_idle),
     ];
-    if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-        return refuse(key, "is 0; give at least 1");
+    for (key, time) in times {
+        if time.is_zero() {
+            return refuse(key, "is 0; give a time such as \"10s\"");
+        }
+        check_longest(key, time, LONGEST_TIMEOUT)?;
     }
-    if let Some((key, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
-        return refuse(key, "is 0; give a time such as \"10s\"");
+    Ok(())
+}
+
+fn check_listen(key: &'static str, listen: &[SocketAddr], port: u16) -> Result<(), ConfigError> {
+    if listen.is_empty() {
+        return refuse(key, format!("is empty; give at least one address, such as \"127.0.0.1:{port}\""));
+    }
+    for (index, address) in listen.iter().enumerate() {
+        // Port 0 is another port each time.
+        if address.port() != 0 && listen[..index].contains(address) {
+            return refuse(key, format!("has {address} twice; keep it once"));
+        }
+    }
+    Ok(())
+}
+
+fn check_longest(key: &'static str, time: Duration, longest: Duration) -> Result<(), ConfigError> {
+    if time <= longest {
+        return Ok(());
+    }
+    let (text, longest) = (humantime::format_duration(time), humantime::format_duration(longest));
+    refuse(key, format!("is {text}; at most {longest} is allowed"))
+}
+
+/// Also before other sources are laid over the file: the largest numbers of a file are beyond what a TOML value holds.
+pub(super) fn check_counts(config: &Config) -> Result<(), ConfigError> {
+    let (http, dns, mdns) = (&config.http, &config.dns, &config.mdns);
+    let counts = [
+        ("lease.max_instances", config.lease.max_instances, 1, MOST_INSTANCES),
+        ("http.body_limit", http.body_limit, 1, MOST_OCTETS),
+        ("http.connections", http.connections, 1, MOST_CONNECTIONS),
+        ("http.connections_per_client", http.connections_per_client, 1, MOST_CONNECTIONS),
+        ("dns.glob_limit", dns.glob_limit, 1, MOST_RECORDS),
+        ("dns.tcp_connections", dns.tcp_connections, 1, MOST_CONNECTIONS),
+        ("dns.tcp_connections_per_client", dns.tcp_connections_per_client, 1, MOST_CONNECTIONS),
+        // None of these is told in mDNS's own words.
+        ("mdns.link_limit", mdns.link_limit, 0, MOST_INSTANCES),
+        ("mdns.limit", mdns.limit, 0, MOST_INSTANCES),
+    ];
+    for (key, count, least, most) in counts {
+        if count < least {
+            return refuse(key, format!("is {count}; give at least {least}"));
+        }
+        if count > most {
+            return refuse(key, format!("is {count}; at most {most} is allowed"));
+        }
+    }
+    Ok(())
+}
+
+fn check_data_dir(config: &Config) -> Result<(), ConfigError> {
+    const KEY: &str = "data_dir";
+    let path = config.data_dir.as_os_str().as_encoded_bytes();
+    if path.is_empty() {
+        return refuse(KEY, "is empty; name a directory (--data-dir), \".\" for the current one");
+    }
+    if path.contains(&0) {
+        return refuse(KEY, "has a NUL, which no path can have; name a directory (--data-dir)");
     }
     Ok(())
 }

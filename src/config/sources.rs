@@ -1,18 +1,22 @@
 //! Flag over environment over file over default.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, limits, wording};
 
 /// What all variables begin with.
 const PREFIX: &str = "PORTOLAN_";
 
 /// Variables of the command line, which are no settings of the server.
 const OTHERS: [&str; 2] = ["PORTOLAN_CONFIG", "PORTOLAN_URL"];
+
+/// Octets of a file, at most: a hundred times the one that explains every key.
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// Where settings may come from.
 #[derive(Debug, Default)]
@@ -52,11 +56,12 @@ impl Sources {
     pub fn load(self) -> Result<(Config, Vec<String>), ConfigError> {
         let mut config = match self.file {
             None => Config::default(),
-            Some(path) => match fs::read_to_string(&path) {
+            Some(path) => match read_file(&path) {
                 Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::File { path, error })?,
                 Err(error) => return Err(ConfigError::Unreadable { path, error }),
             },
         };
+        limits::check_counts(&config)?;
         let known = table_of(&Config::default());
         let (variables, strangers) = from_environment(self.environment, &known)?;
         for setting in variables.into_iter().chain(self.flags) {
@@ -64,7 +69,7 @@ impl Sources {
             put(&mut table, &setting.path, setting.value);
             config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value {
                 origin: setting.origin,
-                reason: error.message().to_owned(),
+                reason: wording::of_value(&error),
             })?;
         }
         config.check()?;
@@ -72,8 +77,19 @@ impl Sources {
     }
 }
 
+/// The whole file, which may be a pipe, but not one without end.
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > LONGEST_FILE {
+        let reason = format!("has more than {LONGEST_FILE} octets, which no file of settings has");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    String::from_utf8(octets).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is no UTF-8"))
+}
+
 fn table_of(config: &Config) -> Table {
-    Table::try_from(config).expect("settings are plain tables, texts, lists, numbers")
+    Table::try_from(config).expect("settings are tables, texts, lists, and numbers within their limits")
 }
 
 fn put(table: &mut Table, path: &[String], value: Value) {
@@ -143,6 +159,7 @@ fn read(text: &str, default: &Value) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use super::*;

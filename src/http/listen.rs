@@ -92,7 +92,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Bin
 
 /// Serves `listeners`, of which there may be none, until `stop`, then until their last connection has ended.
 pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Router, stop: &CancellationToken) {
-    let connections = Connections::new(config.connections.get(), config.connections_per_client.get());
+    let connections = Connections::new(config.connections, config.connections_per_client);
     let mut loops = JoinSet::new();
     for listener in listeners {
         let protocol = Http1::new(config, routes.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portolan::config::Config;
@@ -117,6 +117,19 @@ fn every_mistake_is_told_with_its_place_and_its_remedy() {
         ("[dns]\nlisten = []", "dns.listen is empty"),
         ("[dns]\nglob_limit = 0", "dns.glob_limit is 0; give at least 1"),
         ("[http]\nidle_timeout = \"0s\"", "http.idle_timeout is 0; give a time"),
+        ("[http]\nidle_timeout = \"2d\"", "http.idle_timeout is 2days; at most 1day"),
+        ("[http]\nconnections = 0", "http.connections is 0; give at least 1"),
+        ("[http]\nconnections = 1048577", "http.connections is 1048577; at most 1048576"),
+        ("[http]\nconnections = \"many\"", "line 2"),
+        ("[lease]\nmax_instances = -1", "`-1`, expected a whole number, 0 or more"),
+        ("[lease]\nlongest = \"300000000y\"", "at most 10years is allowed"),
+        ("[lease]\nreap = \"11y\"", "lease.reap is 11years; at most 10years"),
+        ("[mdns]\nlimit = 9223372036854775808", "mdns.limit is 9223372036854775808; at most 100000000"),
+        ("[http]\nlisten = [\"[::1]:80\", \"[::1]:80\"]", "http.listen has [::1]:80 twice"),
+        ("[dns]\nlisten = [\"127.0.0.1:53\", \"127.0.0.1:53\"]", "dns.listen has 127.0.0.1:53 twice"),
+        ("data_dir = \"\"", "data_dir is empty; name a directory"),
+        ("data_dir = \"a\\u0000b\"", "data_dir has a NUL"),
+        ("[store]\nurl = \"sqlite:a\\u0000b\"", "store.url"),
     ];
     for (text, remedy) in mistakes {
         let (_folder, path) = file(text);
@@ -128,15 +141,34 @@ fn every_mistake_is_told_with_its_place_and_its_remedy() {
 
 #[test]
 fn what_a_check_refuses_serve_does_not_start_with() {
-    let (_folder, path) = file("[zone]\nttl = \"1500ms\"");
-    let (status, said) = Launch::new().args(["--config", path.to_str().unwrap()]).start_in_vain();
-    assert!(status.code() == Some(2) && said.contains("zone.ttl is 1s 500ms"), "{said}");
+    let mistakes = [
+        ("[zone]\nttl = \"1500ms\"", "zone.ttl is 1s 500ms"),
+        // More than a TOML value holds: flags are laid over it.
+        ("[http]\nconnections = 9223372036854775808", "http.connections is 9223372036854775808; at most 1048576"),
+    ];
+    for (text, reason) in mistakes {
+        let (_folder, path) = file(text);
+        let (status, said) = Launch::new().args(["--config", path.to_str().unwrap()]).start_in_vain();
+        assert!(status.code() == Some(2) && said.contains(reason), "{said}");
+    }
+}
+
+#[test]
+fn a_file_without_end_is_not_read_to_its_end() {
+    let output = cli(&["config", "check", "/dev/zero"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("/dev/zero: has more than 1048576 octets"), "{said}");
 }
 
 #[test]
 fn a_mistake_outside_the_file_names_the_flag_or_the_variable() {
     let (status, said) = Launch::new().args(["--dns", "localhost"]).start_in_vain();
     assert!(status.code() == Some(2) && said.contains("--dns: "), "{said}");
+    let (status, said) = Launch::new().data_dir(Path::new("")).start_in_vain();
+    assert!(status.code() == Some(2) && said.contains("data_dir is empty"), "{said}");
+    let (status, said) = Launch::new().env("PORTOLAN_LEASE_MAX_INSTANCES", "-1").start_in_vain();
+    assert!(status.code() == Some(2) && said.contains("PORTOLAN_LEASE_MAX_INSTANCES: "), "{said}");
+    assert!(said.contains("expected a whole number, 0 or more"), "{said}");
     let (status, said) = Launch::new().env("PORTOLAN_ZONE_TTL", "soon").start_in_vain();
     assert!(status.code() == Some(2) && said.contains("PORTOLAN_ZONE_TTL: "), "{said}");
     let (status, said) = Launch::new().args(["--config", "/nowhere/portolan.toml"]).start_in_vain();
