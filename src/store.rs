@@ -120,7 +120,10 @@ pub enum OpenError {
     #[error("store.url is {0:?}; give memory: or sqlite:PATH")]
     UnknownUrl(String),
     /// The file or its directory cannot be made or opened.
-    #[error("cannot open the database {path}; check the directory and its owner, or choose another with --data-dir")]
+    #[error(
+        "cannot open the database {path}: {source}; check the directory and its owner, or choose another with \
+         --data-dir"
+    )]
     Inaccessible {
         /// Of the database.
         path: PathBuf,

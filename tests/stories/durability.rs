@@ -338,3 +338,38 @@ fn two_registries_on_one_database_are_one_too_many() {
     assert!(log.contains("in use by another process") && log.contains("--data-dir"), "{log}");
     first.heartbeat(&json!({"service": "auth", "instance": "a1", "port": 1}));
 }
+
+#[test]
+fn an_empty_database_file_is_told_of_and_one_that_was_just_made_is_not() {
+    let data_dir = TempDir::new().unwrap();
+    let file = data_dir.path().join("portolan.db");
+    for (emptied, times) in [(false, 0), (true, 1)] {
+        if emptied {
+            fs::write(&file, "").unwrap();
+        }
+        let mut portolan = Portolan::start_in(data_dir.path(), &[]);
+        portolan.signal("TERM");
+        portolan.wait();
+        wait_until("the stop is logged", PATIENCE, || portolan.log().contains("stopping").then_some(()));
+        assert_eq!(portolan.log().matches("is an empty file").count(), times, "{}", portolan.log());
+        assert_eq!(portolan.log().matches(file.to_str().unwrap()).count(), times, "{}", portolan.log());
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_refused_with_the_reason() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("directory.db")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("link.db")).unwrap();
+    let long = format!("sqlite:{}.db", "x".repeat(300));
+    let reasons = [
+        ("sqlite:directory.db", "Is a directory"),
+        ("sqlite:link.db", "No such file or directory"),
+        ("sqlite:/proc/version/portolan.db", "not a directory"),
+        (&long, "File name too long"),
+    ];
+    for (url, reason) in reasons {
+        let (status, said) = Launch::new().data_dir(folder.path()).args(["--store", url]).start_in_vain();
+        assert!(status.code() == Some(5) && said.contains(reason), "{url}: {said}");
+    }
+}

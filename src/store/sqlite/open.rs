@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
+use tracing::warn;
 
 use super::row::{self, COLUMNS, Saved};
 use super::schema::{self, APPLICATION_ID, Header};
@@ -26,7 +27,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// Opens or makes the database at `path`; gives the number of the run that begins, and what is remembered.
 pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError> {
-    make(path).map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
+    let made = make(path).map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
     let explain = |error| explain(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
@@ -36,6 +37,14 @@ pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, logged).map_err(explain)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(explain)?;
 
+    if !made && fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        // As a crash leaves one that was just made, which is no reason to refuse it.
+        warn!(
+            path = %path.display(),
+            "the database is an empty file, so nothing is remembered; if it has ever held anything, stop and restore \
+             a copy"
+        );
+    }
     let header = Header::read(&connection).map_err(explain)?;
     check(path, &connection, &header)?;
     if header.blank {
@@ -57,14 +66,18 @@ pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError
 }
 
 /// Makes the directory and an empty file, for their owner alone: registrations may hold what others should not
-/// read.
-fn make(path: &Path) -> io::Result<()> {
+/// read. Gives whether the file was not there.
+fn make(path: &Path) -> io::Result<bool> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| match error.kind() {
+        // A file has its name, which the system would call "File exists".
+        io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+        _ => error,
+    })?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         // The name is as durable as what will be in the file.
-        Ok(_) => File::open(directory)?.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(_) => File::open(directory)?.sync_all().map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -151,7 +164,9 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::InUse(path),
         Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-            OpenError::Inaccessible { path, source: io::Error::other(what) }
+            // SQLite does not say why: a directory, a link to nowhere. The system does.
+            let reason = OpenOptions::new().read(true).write(true).open(&path).err();
+            OpenError::Inaccessible { path, source: reason.unwrap_or_else(|| io::Error::other(what)) }
         }
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, what },
         _ => OpenError::Failed { path, what },
