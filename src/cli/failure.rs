@@ -97,6 +97,11 @@ impl From<client::Error> for Failure {
                 let kind = problem.kind.rsplit('/').next().unwrap_or_default();
                 Self::Refused(format!("{} ({} {kind})", problem.detail, problem.status))
             }
+            client::Error::Unreachable { url, source } if answers_otherwise(&source) => Self::Unreachable(format!(
+                "what listens at {url} answers no HTTP: {}\n\
+                 is that the port for DNS? `portolan serve` prints both; say the one for HTTP with --url or PORTOLAN_URL",
+                root_cause(&source),
+            )),
             client::Error::Unreachable { url, source } => Self::Unreachable(format!(
                 "the registry at {url} does not answer: {}\n\
                  is it running? start it with `portolan serve`, or say where it is with --url or PORTOLAN_URL",
@@ -105,6 +110,12 @@ impl From<client::Error> for Failure {
             client::Error::Foreign { .. } => Self::Unreachable(error.to_string()),
         }
     }
+}
+
+/// Whether somebody took the connection and then said nothing, or nothing that is HTTP.
+fn answers_otherwise(error: &(dyn Error + 'static)) -> bool {
+    let wordless = |error: &hyper::Error| error.is_incomplete_message() || error.is_parse();
+    error.downcast_ref().is_some_and(wordless) || error.source().is_some_and(answers_otherwise)
 }
 
 /// The layers of an HTTP client each say that they failed; the innermost says why.
