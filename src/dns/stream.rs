@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::access::Access;
 use super::connections::{Connections, Place};
@@ -30,6 +30,10 @@ const LENGTH: usize = 2;
 /// Pause when no connection can be accepted: most likely file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long accepting must not have failed to be well again: at the limit it fails and succeeds by turns, as
+/// connections end.
+const WELL: Duration = Duration::from_secs(5);
+
 /// What the connections of all addresses share.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
@@ -45,16 +49,22 @@ impl Streams {
     /// Accepts until the stop, then waits until what is being answered is answered.
     pub(super) async fn serve(self, listener: TcpListener) {
         let tasks = TaskTracker::new();
+        let mut failed = None;
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, client)) => {
+                    if failed.take_if(|last: &mut Instant| last.elapsed() > WELL).is_some() {
+                        info!("DNS connections are accepted again");
+                    }
                     let place = self.connections.take(client.ip(), Instant::now());
                     tasks.spawn(self.clone().answer(stream, client, place));
                 }
                 // The client's doing, and over.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(e) => {
-                    warn!(error = %e, "no DNS connection can be accepted");
+                    if failed.replace(Instant::now()).is_none() {
+                        warn!(error = %e, "no DNS connection can be accepted; trying again");
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -25,7 +25,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::Config;
 use super::connections::{Connections, Ticket};
@@ -39,6 +39,9 @@ const HEAD_MAX: usize = 32 << 10;
 const HEADERS_MAX: usize = 64;
 /// How long to wait after `accept` failed, as it does when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+/// How long accepting must not have failed to be well again: at the limit it fails and succeeds by turns, as
+/// connections end.
+const WELL: Duration = Duration::from_secs(5);
 /// How long a connection without a request in flight may outlive `stop`: for a request that is on its way, and for
 /// the rest of an answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -111,6 +114,7 @@ pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Ro
 
 async fn accept(listener: TcpListener, connections: Connections, protocol: Http1, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
+    let mut failed = None;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -118,9 +122,16 @@ async fn accept(listener: TcpListener, connections: Connections, protocol: Http1
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                if failed.take_if(|last: &mut Instant| last.elapsed() > WELL).is_some() {
+                    info!("HTTP connections are accepted again");
+                }
+                accepted
+            }
             Err(error) => {
-                warn!(%error, "cannot accept an HTTP connection; trying again");
+                if failed.replace(Instant::now()).is_none() {
+                    warn!(%error, "no HTTP connection can be accepted; trying again");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

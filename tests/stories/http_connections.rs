@@ -229,3 +229,39 @@ fn a_request_in_flight_is_answered_when_the_registry_stops() {
     assert!(start.elapsed() < PATIENCE / 2);
     assert!(TcpStream::connect(portolan.http).is_err());
 }
+
+/// The program with so many descriptors; `-Hn` and `-Sn` set one of the limits, `-n` both.
+fn with_descriptors(limit: &str) -> Portolan {
+    Launch::new().under(["sh", "-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]).start()
+}
+
+#[test]
+fn running_out_of_descriptors_is_told_once_and_so_is_its_end() {
+    let portolan = with_descriptors("-n 64");
+    assert!(portolan.log().contains("64 files may be open"), "{}", portolan.log());
+    let told = |what: &str| portolan.log().matches(what).count();
+    let held: Vec<_> = (0..100).map(|_| TcpStream::connect(portolan.dns).unwrap()).collect();
+    let held_too = TcpStream::connect(portolan.http).unwrap();
+    for protocol in ["DNS", "HTTP"] {
+        let line = format!("no {protocol} connection can be accepted");
+        wait_until(&line, PATIENCE, || (told(&line) > 0).then_some(()));
+    }
+    // Time for several tries of both, none of which leaves a trace to wait for.
+    std::thread::sleep(Duration::from_secs(1));
+    drop((held, held_too));
+    wait_until("both are well", PATIENCE, || {
+        let _ = (TcpStream::connect(portolan.dns), TcpStream::connect(portolan.http));
+        (told("DNS connections are accepted again") > 0 && told("HTTP connections are accepted again") > 0)
+            .then_some(())
+    });
+    assert_eq!((told("can be accepted"), told("are accepted again")), (2, 2), "{}", portolan.log());
+}
+
+#[test]
+fn all_descriptors_that_the_system_allows_are_used() {
+    let portolan = with_descriptors("-Sn 256");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", portolan.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let columns: Vec<_> = line.split_whitespace().collect();
+    assert!(columns[3] == columns[4] && columns[3] != "256", "{line}");
+}
