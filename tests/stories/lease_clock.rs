@@ -22,7 +22,7 @@ struct Leased {
     query: Vec<u8>,
     /// Its lease ends between these two, since it began while the heartbeat was under way.
     ends: [Instant; 2],
-    /// When DNS was last asked that still had it.
+    /// When DNS was last asked that still had it, if it ever was.
     served: Option<Instant>,
     /// When DNS was first known not to have it.
     gone: Option<Instant>,
@@ -70,8 +70,9 @@ fn every_lease_ends_when_it_should() {
     }
     let held_up = held_up(&portolan.log());
     for (n, leased) in leases.iter().enumerate() {
-        let (served, gone) = (leased.served.expect("it was asked for at once"), leased.gone.unwrap());
-        let late = served.saturating_duration_since(leased.ends[1]);
+        let gone = leased.gone.unwrap();
+        // On a slow machine the first leases end while the last begin, and those are never seen served.
+        let late = leased.served.map_or(Duration::ZERO, |served| served.saturating_duration_since(leased.ends[1]));
         assert!(gone + EARLY >= leased.ends[0], "a{n} left {:?} early", leased.ends[0] - gone);
         let left = gone.saturating_duration_since(leased.ends[0]);
         println!("a{n} left DNS {left:?} after its lease; the registry was held up for {held_up:?}");
