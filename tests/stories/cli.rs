@@ -144,7 +144,7 @@ fn register_comes_back_to_a_registry_that_was_killed_and_forgot() {
 
 #[test]
 fn register_ends_soon_while_the_registry_does_not_answer() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = listener();
     let url = format!("http://{}", silent.local_addr().unwrap());
     for (signal, code) in [("TERM", 128 + 15), ("INT", 128 + 2)] {
         let mut register =
@@ -156,14 +156,14 @@ fn register_ends_soon_while_the_registry_does_not_answer() {
         let complaint = std::io::read_to_string(register.child.stderr.take().unwrap()).unwrap();
         assert!(complaint.contains("before the registry answered"), "{complaint}");
         // The request to deregister, which was not answered either.
-        drop(silent.accept().unwrap());
+        drop(connection_to(&silent));
     }
 }
 
 #[test]
 fn register_deregisters_what_the_registry_has_not_confirmed() {
     let portolan = Portolan::start(&[]);
-    let lossy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let lossy = listener();
     let url = format!("http://{}", lossy.local_addr().unwrap());
     let arguments = ["register", "auth", "--port", "1", "--transport", "udp", "--instance", "a b", "--url", &url];
     let mut register = Registering::spawn(cli(&arguments));
@@ -178,6 +178,7 @@ fn register_deregisters_what_the_registry_has_not_confirmed() {
     let second = std::thread::spawn(move || {
         let (mut client, request) = request_on(&lossy);
         let mut registry = TcpStream::connect(http).unwrap();
+        registry.set_read_timeout(Some(PATIENCE)).unwrap();
         registry.write_all(&request).unwrap();
         let mut answer = [0; 4096];
         let length = registry.read(&mut answer).unwrap();
@@ -188,9 +189,27 @@ fn register_deregisters_what_the_registry_has_not_confirmed() {
     portolan.get("/v1/instances/_auth._udp/a%20b").expect(404);
 }
 
+/// What a test answers on in place of a registry.
+fn listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The test waits, and not for ever.
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// The next connection.
+#[track_caller]
+fn connection_to(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = wait_until("a connection comes", PATIENCE, || listener.accept().ok());
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
 /// The next connection, and the request on it.
+#[track_caller]
 fn request_on(listener: &TcpListener) -> (TcpStream, Vec<u8>) {
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut stream = connection_to(listener);
     let mut request = vec![0; 4096];
     let length = stream.read(&mut request).unwrap();
     request.truncate(length);
