@@ -156,7 +156,9 @@ impl Dns {
 /// Waits for `stop` and then for all that run, or for the first that ends unasked: half a server is worse than one
 /// that ends.
 async fn watch(mut running: JoinSet<()>, serving: Serving, stop: &CancellationToken) {
-    if stop.run_until_cancelled(running.join_next()).await.is_some() {
+    // What ends first may do so because of the stop, which it can see sooner than this does.
+    let _ = stop.run_until_cancelled(running.join_next()).await;
+    if !stop.is_cancelled() {
         return;
     }
     drop(serving);

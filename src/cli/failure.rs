@@ -22,8 +22,8 @@ Exit codes:
   4  the registry or the name server cannot be reached
   5  serve could not start: an address is taken, the store cannot be opened
   6  serve ended by a fault, or the output could not be written
-A second SIGINT or SIGTERM ends serve and register at once, with 128 and the signal's number; so does the first one
-where register has had no answer yet.";
+A second SIGINT or SIGTERM ends serve and register at once, with 128 and the signal's number. Where register has had
+no answer yet, the first one makes it undo what it can, for two seconds: then it ends with 0, or with that number.";
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -56,7 +56,10 @@ pub(super) enum Failure {
     #[error("ended at once by a second signal")]
     Signal(u8),
     /// A first one, by its number, while it is open whether there is something to end.
-    #[error("stopped before the registry answered; if it registers the instance all the same, its lease ends that")]
+    #[error(
+        "stopped before the registry answered; if it registers the instance all the same, that ends with the lease, if \
+         it has one"
+    )]
     Unanswered(u8),
 }
 
@@ -97,9 +100,10 @@ impl From<client::Error> for Failure {
                 let kind = problem.kind.rsplit('/').next().unwrap_or_default();
                 Self::Refused(format!("{} ({} {kind})", problem.detail, problem.status))
             }
-            client::Error::Unreachable { url, source } if answers_otherwise(&source) => Self::Unreachable(format!(
-                "what listens at {url} answers no HTTP: {}\n\
-                 is that the port for DNS? `portolan serve` prints both; say the one for HTTP with --url or PORTOLAN_URL",
+            client::Error::Unreachable { url, source } if hung_up(&source) => Self::Unreachable(format!(
+                "what listens at {url} hung up without an answer in HTTP: {}\n\
+                 it ended just then, or that is the port for DNS: `portolan serve` prints both; say the one for HTTP \
+                 with --url or PORTOLAN_URL",
                 root_cause(&source),
             )),
             client::Error::Unreachable { url, source } => Self::Unreachable(format!(
@@ -113,9 +117,9 @@ impl From<client::Error> for Failure {
 }
 
 /// Whether somebody took the connection and then said nothing, or nothing that is HTTP.
-fn answers_otherwise(error: &(dyn Error + 'static)) -> bool {
+fn hung_up(error: &(dyn Error + 'static)) -> bool {
     let wordless = |error: &hyper::Error| error.is_incomplete_message() || error.is_parse();
-    error.downcast_ref().is_some_and(wordless) || error.source().is_some_and(answers_otherwise)
+    error.downcast_ref().is_some_and(wordless) || error.source().is_some_and(hung_up)
 }
 
 /// The layers of an HTTP client each say that they failed; the innermost says why.

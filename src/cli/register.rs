@@ -139,10 +139,11 @@ async fn give_up(
 ) -> Result<(), Failure> {
     let undo = async {
         // Better than by the name alone: the answer tells also one that the registry made up.
-        if let Ok(done) = timeout(LAST_WAIT, async { first.await?.deregister().await }).await {
-            return Ok(done?);
+        if let Ok(registered) = timeout(LAST_WAIT, first).await {
+            return Ok(registered?.deregister().await?);
         }
-        // The answer may be lost on its way, or the connection be dead: this takes another.
+        // The answer may be lost on its way, or the connection be dead: this takes another. Were the request lost as
+        // well, an instance of that name is another program's, which its next renewal registers again.
         if let (Some(service), Some(instance)) = (wanted.service, wanted.instance)
             && let Ok(service_type) = ServiceType::new(&service, wanted.transport)
             && let Ok(Ok(true)) = timeout(LAST_WAIT, client.deregister(&service_type.to_string(), &instance)).await

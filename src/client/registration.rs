@@ -127,8 +127,10 @@ impl Keeper {
                 }
                 Err(error) => {
                     failures += 1;
-                    // Whatever made the connections fall silent: the next try is not to wait for one of them.
-                    self.client.reconnect();
+                    if matches!(error, Error::Unreachable { .. }) {
+                        // Whatever made the connections fall silent: the next try is not to wait for one of them.
+                        self.client.reconnect();
+                    }
                     self.standing.send_replace(Standing::Retrying(error.to_string()));
                 }
             }

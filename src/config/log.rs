@@ -23,7 +23,8 @@ pub(super) fn check(log: &str) -> Result<(), ParseError> {
 /// that is louder would undo `off`.
 pub(super) fn filter(log: &str) -> EnvFilter {
     // As in the filter itself, the last word counts; without one, what is not named is silent.
-    let level = log.split(',').rev().find_map(|directive| directive.trim().parse().ok()).unwrap_or(LevelFilter::OFF);
+    let mut words = log.split(',').rev().map(str::trim).filter(|word| !word.is_empty());
+    let level = words.find_map(|word| word.parse().ok()).unwrap_or(LevelFilter::OFF);
     let quieter = LIBRARIES.iter().filter(|(_, cap)| *cap < level).map(|(library, cap)| format!("{library}={cap},"));
     EnvFilter::builder().parse_lossy(quieter.collect::<String>() + log)
 }
@@ -39,7 +40,7 @@ mod tests {
 
     #[test]
     fn libraries_are_quieter_than_what_is_asked_for_and_never_louder() {
-        for log in ["info", "debug", "portolan::dns=debug,info", "WARN"] {
+        for log in ["info", "debug", "portolan::dns=debug,info", "WARN", "info, "] {
             let found = directives(log);
             assert!(found.contains("hickory_proto=error") && found.contains("hickory_server=error"), "{log}: {found}");
         }

@@ -1,7 +1,8 @@
 //! The room as a client sees it: real sockets, a registry on a memory store.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_server::proto::op::{Message, Query, ResponseCode};
@@ -232,6 +233,29 @@ async fn half_of_it_does_not_go_on_alone() {
     let stopped = serving.stopped.clone();
     timeout(Duration::from_secs(5), watch(running, serving, &CancellationToken::new())).await.expect("ends by itself");
     assert!(stopped.load(Ordering::Acquire), "the threads are told to end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_all_whichever_part_sees_it_first() {
+    for _ in 0..500 {
+        let mut running = JoinSet::new();
+        let stop = CancellationToken::new();
+        let drained = Arc::new(AtomicBool::new(false));
+        running.spawn(stop.clone().cancelled_owned());
+        let (stopped, done) = (stop.clone(), drained.clone());
+        running.spawn(async move {
+            stopped.cancelled().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            done.store(true, Ordering::Release);
+        });
+        let stopping = tokio::spawn({
+            let stop = stop.clone();
+            async move { stop.cancel() }
+        });
+        watch(running, Serving::default(), &stop).await;
+        stopping.await.unwrap();
+        assert!(drained.load(Ordering::Acquire), "what was being answered is cut off");
+    }
 }
 
 #[tokio::test]

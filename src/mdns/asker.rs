@@ -71,6 +71,12 @@ impl Asker {
         let forgotten = self.browsed.forget(&held, now);
         for name in forgotten.names {
             self.waiting.retain(|waiting| *waiting != name);
+            // With a subtype the library forgets what it knows of its instances, those of the type included.
+            if let Some((_, base)) = name.split_once("._sub.")
+                && self.current.contains_key(base)
+            {
+                self.leaving.push(base.to_owned());
+            }
             if self.current.remove(&name).is_some() {
                 self.leaving.push(name);
             }

@@ -223,7 +223,7 @@ fn register_says_where_to_look_when_the_registry_is_not_there_or_says_no() {
     assert!(refused.contains("`tags[0]`") && refused.contains("(422 invalid-tag)"), "{refused}");
     let dns = format!("http://{}", portolan.dns);
     let other = Said::by(cli(&["register", "auth", "--port", "1", "--url", &dns])).with(4);
-    assert!(other.contains("answers no HTTP") && other.contains(&dns), "{other}");
+    assert!(other.contains("hung up without an answer in HTTP") && other.contains(&dns), "{other}");
     let nowhere = Said::by(cli(&["register", "auth", "--port", "1", "--url", "http://127.0.0.1:1"])).with(4);
     assert!(nowhere.contains("http://127.0.0.1:1/") && nowhere.contains("`portolan serve`"), "{nowhere}");
 }
