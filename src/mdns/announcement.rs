@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn unlike_hosts_never_share_a_label() {
+    fn hosts_that_differ_by_little_have_labels_of_their_own() {
         let names = ["my_pc", "my-pc", "my pc", "my.pc", "my_pc_", "mý-pc", "mý_pc", "_", "__", "ns", "a.bc", "ab.c"];
         let labels: HashSet<String> = names.iter().map(|name| host_of(&format!("{name}.local")).unwrap()).collect();
         assert_eq!(labels.len(), names.len(), "{labels:?}");

@@ -222,7 +222,7 @@ mod tests {
             asker.open();
         }
         asker.tidy(HashSet::from(["_here._tcp".to_owned()]), now + Duration::from_hours(1));
-        asker.closed().await;
+        tokio::time::timeout(Duration::from_secs(20), asker.closed()).await.expect("the one given up is closed");
         assert_eq!((asker.open.len(), asker.waiting.len(), asker.leaving.len()), (2, 0, 0));
         assert!(asker.current.contains_key("_here._tcp") && !asker.current.contains_key("_gone._tcp"));
     }
