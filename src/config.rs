@@ -7,8 +7,9 @@
 //! Road not taken: a layering library. It would merge all sources before reading any, and an error could no longer
 //! say in which line of the file, or in which variable, the mistake is.
 
-mod limits;
+mod bounds;
 mod log;
+mod sense;
 mod sources;
 mod wording;
 
@@ -91,6 +92,11 @@ pub enum ConfigError {
     Room(String),
 }
 
+/// A value of the right kind that makes no sense.
+fn refuse(key: &'static str, reason: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Limit { key, reason: reason.into() })
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -110,7 +116,8 @@ impl Config {
     /// Whether all values make sense, each by itself and beside the others. [`Sources::load`] has asked; a program
     /// that builds a `Config` itself is asked again when the server binds.
     pub fn check(&self) -> Result<(), ConfigError> {
-        limits::check(self)
+        bounds::check(self)?;
+        sense::check(self)
     }
 
     /// `log`, with libraries that are quieter than it.

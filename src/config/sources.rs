@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, limits, wording};
+use super::{Config, ConfigError, bounds, wording};
 
 /// What all variables begin with.
 const PREFIX: &str = "PORTOLAN_";
@@ -61,7 +61,7 @@ impl Sources {
                 Err(error) => return Err(ConfigError::Unreadable { path, error }),
             },
         };
-        limits::check_counts(&config)?;
+        bounds::check_counts(&config)?;
         let known = table_of(&Config::default());
         let (variables, strangers) = from_environment(self.environment, &known)?;
         for setting in variables.into_iter().chain(self.flags) {
