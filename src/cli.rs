@@ -1,4 +1,5 @@
-//! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told.
+//! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told, and
+//! two for what is between a process and its system: signals and descriptors.
 //!
 //! Commands other than `serve` and `browse` talk HTTP through the client library. None opens the database: they work
 //! from any machine, and beside a running registry.
@@ -6,6 +7,7 @@
 mod browse;
 mod config;
 mod deregister;
+mod descriptors;
 mod failure;
 mod filter;
 mod list;

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,6 +14,7 @@ use crate::config::{Config, Setting, Sources};
 use crate::server::Server;
 use crate::service::DomainName;
 
+use super::descriptors;
 use super::failure::Failure;
 use super::output;
 use super::signals::{HangUps, Signals};
@@ -63,7 +63,7 @@ impl Serve {
         for name in strangers {
             warn!("the environment has {name}, which is no setting");
         }
-        allow_descriptors(&config);
+        descriptors::allow(&config);
         // Before anything is bound, so that no signal finds its default action.
         let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
         let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
@@ -120,24 +120,6 @@ fn start_log(config: &Config, json: bool) {
         .with_ansi(colours)
         .log_internal_errors(false);
     if json { log.json().init() } else { log.init() }
-}
-
-/// Descriptors beside connections: sockets that listen, the store, what the runtime has.
-const OTHER_DESCRIPTORS: u64 = 64;
-
-/// Raises the limit of open files to what the system allows: the usual 1024 is below our limits of connections, and
-/// is that low only for programs that use `select`.
-fn allow_descriptors(config: &Config) {
-    let limits = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
-    let allowed = if raised.is_ok() { limits.maximum } else { limits.current };
-    let needed = (config.http.connections + config.dns.tcp_connections) as u64 + OTHER_DESCRIPTORS;
-    if let Some(allowed) = allowed.filter(|allowed| *allowed < needed) {
-        warn!(
-            "{allowed} files may be open, and http.connections and dns.tcp_connections may need {needed}: raise the \
-             limit (ulimit -n, LimitNOFILE=) or lower them"
-        );
-    }
 }
 
 /// Stub resolvers send names in `.local` to multicast (RFC 6762 §22.1), and who does not know that searches long.
