@@ -7,6 +7,7 @@ mod support;
 
 mod stories {
     mod cli;
+    mod cli_register;
     mod client;
     mod config;
     mod dns_discovery;
