@@ -17,6 +17,7 @@ mod addresses;
 mod answer;
 mod apex;
 mod glob;
+mod labels;
 mod lookup;
 mod member;
 mod set;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Config;
 use super::addresses::{Addresses, Claim};
-use super::lookup::Labels;
+use super::labels::Labels;
 use crate::service::{Address, DomainName, Source};
 
 /// The label of the name server in each zone, as it is on the wire.

@@ -7,6 +7,7 @@ use super::addresses::Addresses;
 use super::answer::{Answer, Data, Records, Rrset, rtype};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::Matches;
+use super::labels::Labels;
 use super::member::Member;
 use super::snapshot::{Group, Snapshot};
 use crate::service::NAME_MAX;
@@ -18,8 +19,6 @@ const META: &[u8] = b"\x07_dns-sd\x04_udp";
 /// Where clients look for ways to change the zone or to be told of changes: names that exist without records
 /// while there are none (RFC 9665 §10.4, RFC 8765 §6.1).
 const OFFERS: [&[u8]; 3] = [b"\x0a_dnssd-srp\x04_tcp", b"\x0e_dnssd-srp-tls\x04_tcp", b"\x0d_dns-push-tls\x04_tcp"];
-/// Labels below the zone, at most, of a name that can exist.
-const DEPTH: usize = 4;
 
 /// A question of class IN.
 #[derive(Debug, Clone, Copy)]
@@ -153,40 +152,5 @@ impl Snapshot {
             _ => return None,
         };
         Some(Rrset { owner: None, rtype, ttl, data })
-    }
-}
-
-/// The labels in front of a zone's name, each with its length in front, in lower case.
-pub(super) struct Labels<'q> {
-    octets: &'q [u8],
-    split: [&'q [u8]; DEPTH + 1],
-    /// At most one more than `DEPTH`: nothing lies deeper, and how deep does not matter.
-    count: usize,
-}
-
-impl<'q> Labels<'q> {
-    /// `None` where the octets do not end with a label: the zone's name was found within one.
-    pub(super) fn split(octets: &'q [u8]) -> Option<Self> {
-        let mut split = [&octets[..0]; DEPTH + 1];
-        let (mut rest, mut count) = (octets, 0);
-        while let Some(length) = rest.first() {
-            let (label, tail) = rest.split_at_checked(1 + usize::from(*length))?;
-            if let Some(free) = split.get_mut(count) {
-                *free = label;
-                count += 1;
-            }
-            rest = tail;
-        }
-        Some(Self { octets, split, count })
-    }
-
-    fn as_slice(&self) -> &[&'q [u8]] {
-        &self.split[..self.count]
-    }
-
-    /// The labels from the `n`th on, in one piece.
-    fn from(&self, n: usize) -> &'q [u8] {
-        let skipped: usize = self.split[..n].iter().map(|label| label.len()).sum();
-        &self.octets[skipped..]
     }
 }
