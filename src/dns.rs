@@ -20,6 +20,7 @@ mod message;
 mod query;
 mod respond;
 mod stream;
+mod transport;
 mod udp;
 mod wire;
 

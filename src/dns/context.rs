@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
 use super::access::Access;
+use super::transport::Transport;
 use crate::zone::Snapshot;
 
 /// What an answer depends on besides the question.
@@ -13,6 +14,7 @@ pub(super) struct Context<'a> {
     pub(super) zone: &'a Snapshot,
     pub(super) access: &'a Access,
     pub(super) client: SocketAddr,
+    pub(super) transport: Transport,
     /// Where answers begin that have several records.
     pub(super) seed: usize,
 }

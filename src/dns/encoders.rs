@@ -1,6 +1,5 @@
 //! Holds the two encoders to the same answers, and both to the wire format, whatever comes in.
 
-use hickory_server::net::xfer::Protocol;
 use hickory_server::proto::op::{Message, MessageType};
 use hickory_server::proto::rr::{Record, RecordType};
 use proptest::prelude::*;
@@ -11,6 +10,7 @@ use super::context::Context;
 use super::message;
 use super::query::Request;
 use super::respond::respond;
+use super::transport::Transport;
 use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
 use crate::zone::{DOMAIN_MAX, Snapshot, rtype, serving, serving_in};
 
@@ -104,25 +104,25 @@ impl Server {
         Self { zone: zone(), access: Access::new(&Config::default()) }
     }
 
-    fn context(&self, seed: usize) -> Context<'_> {
-        Context { zone: &self.zone, access: &self.access, client: ([192, 0, 2, 1], 5353).into(), seed }
+    fn context(&self, transport: Transport, seed: usize) -> Context<'_> {
+        Context { zone: &self.zone, access: &self.access, client: ([192, 0, 2, 1], 5353).into(), transport, seed }
     }
 
     fn over_udp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = [0; 1232];
-        let length = respond(&self.context(7), request, Protocol::Udp, &mut reply);
+        let length = respond(&self.context(Transport::Udp, 7), request, &mut reply);
         without_fault(&reply[..length]).to_vec()
     }
 
     fn over_tcp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = vec![0; usize::from(u16::MAX)];
-        let length = respond(&self.context(7), request, Protocol::Tcp, &mut reply);
+        let length = respond(&self.context(Transport::Tcp, 7), request, &mut reply);
         without_fault(&reply[..length]).to_vec()
     }
 
     /// The full path, whatever the request.
-    fn by_hickory(&self, request: &[u8], protocol: Protocol) -> Vec<u8> {
-        message::respond(&self.context(7), request, protocol)
+    fn by_hickory(&self, request: &[u8], transport: Transport) -> Vec<u8> {
+        message::respond(&self.context(transport, 7), request)
     }
 }
 
@@ -151,7 +151,7 @@ fn both_encoders_say_the_same() {
     for request in questions() {
         assert!(matches!(Request::read(&request), Request::Plain(_)));
         let ours = server.over_tcp(&request);
-        let theirs = server.by_hickory(&request, Protocol::Tcp);
+        let theirs = server.by_hickory(&request, Transport::Tcp);
         assert_eq!(content(&ours), content(&theirs), "{}", request.escape_ascii());
         asked += 1;
     }
@@ -164,7 +164,7 @@ fn a_datagram_holds_what_fits_and_both_agree_where_all_does() {
     let mut whole = 0;
     for request in questions() {
         let limit = if request[11] == 0 || request.ends_with(&[7]) { 512 } else { 1232 };
-        let replies = [server.over_udp(&request), server.by_hickory(&request, Protocol::Udp)];
+        let replies = [server.over_udp(&request), server.by_hickory(&request, Transport::Udp)];
         let is_cut = replies.each_ref().map(|reply| reply[2] & 2 != 0);
         let [(ours, [answers, authorities, _]), (theirs, [their_answers, their_authorities, _])] =
             replies.map(|reply| {
@@ -204,7 +204,7 @@ fn a_set_beyond_64_kib_is_cut_between_records_over_tcp() {
     let all = (0..4000).map(|n| registration("many", &format!("{n:060}"), &format!("h{n}")));
     let server = Server { zone: serving(all), access: Access::new(&Config::default()) };
     let request = query("_many._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT);
-    for (reply, least) in [(server.over_tcp(&request), 850), (server.by_hickory(&request, Protocol::Tcp), 400)] {
+    for (reply, least) in [(server.over_tcp(&request), 850), (server.by_hickory(&request, Transport::Tcp), 400)] {
         let message = Message::from_vec(&reply).unwrap();
         assert!(message.answers.len() > least, "{} in {} octets", message.answers.len(), reply.len());
         assert!(!message.metadata.truncation);
@@ -233,7 +233,7 @@ fn item_35_the_octets_of_an_srv_answer() {
 fn item_15_the_question_is_echoed_bit_by_bit_and_registered_case_is_kept() {
     let server = Server::new();
     let request = query("_aUTh._TcP.reGIStry.LOcal", rtype::PTR, IN, [0, 0], NO_OPT);
-    for reply in [server.over_udp(&request), server.by_hickory(&request, Protocol::Tcp)] {
+    for reply in [server.over_udp(&request), server.by_hickory(&request, Transport::Tcp)] {
         assert_eq!(reply[12..request.len()], request[12..]);
         let (_, [answers, _, additionals]) = content(&reply);
         assert!(answers[0].contains("_auth._tcp.registry.local"), "{answers:?}");
@@ -245,7 +245,7 @@ fn item_15_the_question_is_echoed_bit_by_bit_and_registered_case_is_kept() {
 fn odd_requests_get_the_code_that_says_why() {
     let server = Server::new();
     let code = |request: &[u8]| {
-        let replies = [server.over_udp(request), server.by_hickory(request, Protocol::Tcp)];
+        let replies = [server.over_udp(request), server.by_hickory(request, Transport::Tcp)];
         let [udp, tcp] = replies.map(|reply| Message::from_vec(&reply).unwrap());
         assert_eq!(udp.metadata, tcp.metadata);
         assert_eq!((udp.metadata.message_type, udp.metadata.id), (MessageType::Response, 0x1234));
@@ -309,7 +309,7 @@ fn item_16_the_longest_names_are_sent_whole() {
     let server = Server { zone, access: Access::new(&Config::default()) };
     for (name, rtype) in names.into_iter().zip([rtype::PTR, rtype::PTR, rtype::SRV]) {
         let request = query(&name, rtype, IN, [0, 0], NO_OPT);
-        let (ours, theirs) = (server.over_tcp(&request), server.by_hickory(&request, Protocol::Tcp));
+        let (ours, theirs) = (server.over_tcp(&request), server.by_hickory(&request, Transport::Tcp));
         assert_eq!(content(&ours), content(&theirs));
         let (_, [answers, ..]) = content(&ours);
         assert_eq!(answers.len(), 1, "{name}");
@@ -324,7 +324,7 @@ fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
     // An additional record that is no OPT takes it to the full path.
     let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
     let mut reply = [0; 1232];
-    let length = respond(&server.context(0), &request, Protocol::Tcp, &mut reply);
+    let length = respond(&server.context(Transport::Tcp, 0), &request, &mut reply);
     assert_eq!(reply[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
 }
 
@@ -333,7 +333,7 @@ fn item_12_a_response_is_never_answered() {
     let server = Server::new();
     let response = query("web1.registry.local", rtype::A, IN, [0x80, 0], NO_OPT);
     assert!(server.over_udp(&response).is_empty());
-    assert!(server.by_hickory(&response, Protocol::Tcp).is_empty());
+    assert!(server.by_hickory(&response, Transport::Tcp).is_empty());
     assert!(server.over_udp(&response[..11]).is_empty());
 }
 
@@ -345,7 +345,7 @@ fn item_8_header_bits_are_copied_or_cleared() {
     let reply = server.over_udp(&request);
     // QR, AA, RD; CD.
     assert_eq!(reply[2..4], [0x85, 0x10]);
-    let (theirs, ours) = (server.by_hickory(&request, Protocol::Tcp), &reply[2..4]);
+    let (theirs, ours) = (server.by_hickory(&request, Transport::Tcp), &reply[2..4]);
     assert_eq!(theirs[2..4], *ours);
 }
 
@@ -383,7 +383,7 @@ proptest! {
     fn whatever_comes_in_gets_a_well_formed_answer_or_none(request in mutated()) {
         thread_local!(static SERVER: Server = Server::new());
         SERVER.with(|server| {
-            let tcp = server.by_hickory(&request, Protocol::Tcp);
+            let tcp = server.by_hickory(&request, Transport::Tcp);
             for (reply, limit) in [(server.over_udp(&request), 1232), (tcp, 65_535)] {
                 prop_assert!(reply.len() <= limit);
                 if !reply.is_empty() {
@@ -401,7 +401,7 @@ proptest! {
         thread_local!(static SERVER: Server = Server::new());
         SERVER.with(|server| {
             server.over_udp(&request);
-            server.by_hickory(&request, Protocol::Tcp);
+            server.by_hickory(&request, Transport::Tcp);
         });
     }
 }

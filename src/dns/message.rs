@@ -28,14 +28,15 @@ use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rty
 const RECORD_HEAD: usize = 10;
 
 /// Responds to a request; empty where none is due.
-pub(super) fn respond(context: &Context<'_>, octets: &[u8], protocol: Protocol) -> Vec<u8> {
+pub(super) fn respond(context: &Context<'_>, octets: &[u8]) -> Vec<u8> {
     let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
         return Vec::new();
     };
     if !query::has_plain_name(octets) {
         return bare(header, ResponseCode::FormErr);
     }
-    match Request::from_bytes(octets.to_vec(), context.client, protocol) {
+    // Client and protocol are only kept by it: what they are to us the context says.
+    match Request::from_bytes(octets.to_vec(), context.client, Protocol::Tcp) {
         Ok(request) => {
             let response = Response::to(&request, context);
             response.encode(&request).unwrap_or_else(|| bare(header, response.metadata.response_code))
@@ -79,9 +80,10 @@ impl Response {
             answers: Vec::new(),
             authorities: Vec::new(),
             additionals: Vec::new(),
-            limit: match request.protocol() {
-                Protocol::Udp => edns::datagram_limit(request.edns.as_ref().map(Edns::max_payload)),
-                _ => u16::MAX,
+            limit: if context.transport.is_stream() {
+                u16::MAX
+            } else {
+                edns::datagram_limit(request.edns.as_ref().map(Edns::max_payload))
             },
         };
         response.metadata.response_code = match response.decide(request, context) {
@@ -120,20 +122,20 @@ impl Response {
             Answer::NoData(soa) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
             }
-            Answer::Records(records) => self.fill(&mut section, &records, context.seed, request.protocol()),
+            Answer::Records(records) => self.fill(&mut section, &records, context),
         }
         Ok(ResponseCode::NoError)
     }
 
-    fn fill(&mut self, section: &mut Filling<'_>, records: &Records<'_>, seed: usize, protocol: Protocol) {
-        if section.add(&records.answer, seed, &mut self.answers).is_break() {
+    fn fill(&mut self, section: &mut Filling<'_>, records: &Records<'_>, context: &Context<'_>) {
+        if section.add(&records.answer, context.seed, &mut self.answers).is_break() {
             // Over a stream there is nowhere else to go: what fits is what there is.
-            self.metadata.truncation = protocol == Protocol::Udp;
+            self.metadata.truncation = !context.transport.is_stream();
             return;
         }
-        let _ = records.additionals(seed, |rrset| {
+        let _ = records.additionals(context.seed, |rrset| {
             let (kept, room) = (self.additionals.len(), section.room);
-            if section.add(&rrset, seed, &mut self.additionals).is_break() {
+            if section.add(&rrset, context.seed, &mut self.additionals).is_break() {
                 self.additionals.truncate(kept);
                 section.room = room;
             }

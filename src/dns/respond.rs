@@ -2,8 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hickory_server::net::xfer::Protocol;
-
 use super::context::Context;
 use super::edns::datagram_limit;
 use super::message;
@@ -14,20 +12,20 @@ use crate::zone::{Answer, Question, rtype};
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
 const CLASS_IN: u16 = 1;
 
-/// Writes the reply to a request into `reply`, which is as long as a reply over this protocol may be, and returns
+/// Writes the reply to a request into `reply`, which is as long as a reply over this transport may be, and returns
 /// its length: 0 for none. A request that finds a fault of ours is told SERVFAIL, and costs no other its answer.
-pub(super) fn respond(context: &Context<'_>, request: &[u8], protocol: Protocol, reply: &mut [u8]) -> usize {
+pub(super) fn respond(context: &Context<'_>, request: &[u8], reply: &mut [u8]) -> usize {
     // Nothing stays half done: what is read never changes, and the reply is begun anew.
-    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, protocol, reply)));
+    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, reply)));
     written.unwrap_or_else(|_| copy(&message::failure(request), reply))
 }
 
-fn write(context: &Context<'_>, request: &[u8], protocol: Protocol, reply: &mut [u8]) -> usize {
+fn write(context: &Context<'_>, request: &[u8], reply: &mut [u8]) -> usize {
     match Request::read(request) {
         Request::Ignored => 0,
         Request::Plain(query) => {
             let answer = answer(context, &query);
-            if protocol == Protocol::Udp {
+            if !context.transport.is_stream() {
                 let limit = usize::from(datagram_limit(query.edns.map(|edns| edns.size))).min(reply.len());
                 return wire::write(&query, &answer, context.seed, &mut reply[..limit]);
             }
@@ -35,7 +33,7 @@ fn write(context: &Context<'_>, request: &[u8], protocol: Protocol, reply: &mut 
             wire::clear_truncation(reply);
             length
         }
-        Request::Odd => copy(&message::respond(context, request, protocol), reply),
+        Request::Odd => copy(&message::respond(context, request), reply),
     }
 }
 

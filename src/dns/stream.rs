@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hickory_server::net::xfer::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -19,6 +18,7 @@ use super::access::Access;
 use super::connections::{Connections, Place};
 use super::context::{Context, Seeds};
 use super::respond::respond;
+use super::transport::Transport;
 use crate::registry::Registry;
 
 /// Octets read ahead of a connection: a few pipelined questions.
@@ -91,7 +91,13 @@ impl Streams {
             place.touch(Instant::now());
             let response = {
                 let state = self.registry.state();
-                let context = Context { zone: &state.zone, access: &self.access, client, seed: seeds.next() };
+                let context = Context {
+                    zone: &state.zone,
+                    access: &self.access,
+                    client,
+                    transport: Transport::Tcp,
+                    seed: seeds.next(),
+                };
                 framed(&context, &request)
             };
             if response.is_empty() {
@@ -109,7 +115,7 @@ impl Streams {
 /// The response with its length in front, for one write (RFC 7766 §8); empty where none is due.
 fn framed(context: &Context<'_>, request: &[u8]) -> Vec<u8> {
     let mut response = vec![0; LENGTH + usize::from(u16::MAX)];
-    let length = respond(context, request, Protocol::Tcp, &mut response[LENGTH..]);
+    let length = respond(context, request, &mut response[LENGTH..]);
     let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else { return Vec::new() };
     response[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
     response.truncate(LENGTH + length);

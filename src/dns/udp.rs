@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hickory_server::net::xfer::Protocol;
 use socket2::SockRef;
 use tracing::error;
 
@@ -20,6 +19,7 @@ use super::access::Access;
 use super::batch::Batch;
 use super::context::{Context, Seeds};
 use super::respond::respond;
+use super::transport::Transport;
 use crate::registry::Reader;
 
 /// Batches answered after the stop, at most: what had arrived, even if more keeps coming.
@@ -45,8 +45,8 @@ pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, s
         };
         let state = registry.state();
         let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
-            let context = Context { zone: &state.zone, access, client, seed: seeds.next() };
-            respond(&context, datagram, Protocol::Udp, reply)
+            let context = Context { zone: &state.zone, access, client, transport: Transport::Udp, seed: seeds.next() };
+            respond(&context, datagram, reply)
         });
         if stopped.load(Ordering::Acquire) {
             drained += 1;
