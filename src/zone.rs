@@ -20,6 +20,7 @@ mod glob;
 mod labels;
 mod lookup;
 mod member;
+mod place;
 mod set;
 mod snapshot;
 mod ttl;
@@ -35,6 +36,7 @@ use crate::service::{DomainName, NAME_MAX};
 
 pub use answer::{Answer, Name, Rdata, Records, Rrset, rtype};
 pub use lookup::Question;
+pub use place::Place;
 pub use snapshot::Snapshot;
 #[cfg(test)]
 pub(crate) use tests::{serving, serving_in};

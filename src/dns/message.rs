@@ -119,7 +119,7 @@ impl Response {
                 let _ = section.add(&soa, 0, &mut self.authorities);
                 return Ok(ResponseCode::NXDomain);
             }
-            Answer::NoData(soa) => {
+            Answer::NoData(soa, _) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
             }
             Answer::Records(records) => self.fill(&mut section, &records, context),

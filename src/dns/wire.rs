@@ -40,7 +40,7 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer:
     let (flags, code) = match answer {
         Answer::Refused => (0, rcode::REFUSED),
         Answer::NxDomain(soa) => (message.required(soa, seed, &mut counts.authority), rcode::NX_DOMAIN),
-        Answer::NoData(soa) => (message.required(soa, seed, &mut counts.authority), rcode::NO_ERROR),
+        Answer::NoData(soa, _) => (message.required(soa, seed, &mut counts.authority), rcode::NO_ERROR),
         Answer::Records(records) => {
             let flags = message.required(&records.answer, seed, &mut counts.answer);
             if flags & TRUNCATED == 0 {

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use super::addresses::{Addresses, Counted};
 use super::apex::{EXPIRE, MAILBOX, NAME_SERVER, REFRESH, RETRY, Zone};
 use super::member::{Member, Target};
+use super::place::Place;
 use super::set::Set;
 use super::snapshot::{Group, Served, Snapshot};
 
@@ -36,10 +37,22 @@ pub enum Answer<'a> {
     Refused,
     /// Nothing is at the name or below it (RFC 8020 §2); with the SOA record that bounds how long this holds.
     NxDomain(Rrset<'a>),
-    /// The name exists without such records (RFC 2308 §2.2); with the SOA record.
-    NoData(Rrset<'a>),
+    /// The name exists without such records (RFC 2308 §2.2); with the SOA record, and see [`Answer::place`].
+    NoData(Rrset<'a>, Option<Place>),
     /// These.
     Records(Records<'a>),
+}
+
+impl Answer<'_> {
+    /// The service type whose instances were asked for, or one of them, or a subtype: `None` where the question was
+    /// for no single type, or for nothing that there is.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Refused | Self::NxDomain(_) => None,
+            Self::NoData(_, place) => *place,
+            Self::Records(records) => records.place,
+        }
+    }
 }
 
 /// The RRset asked for, and the way to what belongs with it.
@@ -47,6 +60,7 @@ pub enum Answer<'a> {
 pub struct Records<'a> {
     /// What was asked for.
     pub answer: Rrset<'a>,
+    pub(super) place: Option<Place>,
     pub(super) snapshot: &'a Snapshot,
 }
 

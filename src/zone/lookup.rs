@@ -9,7 +9,8 @@ use super::apex::{NAME_SERVER, Zone};
 use super::glob::Matches;
 use super::labels::Labels;
 use super::member::Member;
-use super::snapshot::{Group, Snapshot};
+use super::place::Place;
+use super::snapshot::{Group, Service, Snapshot};
 use crate::service::NAME_MAX;
 
 const TCP: &[u8] = b"\x04_tcp";
@@ -42,9 +43,18 @@ enum Found<'a> {
     /// PTR to service types (RFC 6763 §9).
     Services,
     /// A service type or a subtype: the group, and the type that its instances' names are below.
-    Group(&'a Group, &'a Group),
-    Instance(&'a Member),
+    Group(&'a Group, &'a Service),
+    Instance(&'a Member, &'a Service),
     Glob(Matches<'a>),
+}
+
+impl Found<'_> {
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Group(_, service) | Self::Instance(_, service) => Some(service.place),
+            _ => None,
+        }
+    }
 }
 
 impl Snapshot {
@@ -57,10 +67,13 @@ impl Snapshot {
         let Some((zone, labels)) = self.fixed.enclosing(folded) else { return Answer::Refused };
         match self.find(&labels, question.globs) {
             None => Answer::NxDomain(self.negative(zone)),
-            Some(found) => match self.rrset(found, question.rtype, zone) {
-                None => Answer::NoData(self.negative(zone)),
-                Some(answer) => Answer::Records(Records { answer, snapshot: self }),
-            },
+            Some(found) => {
+                let place = found.place();
+                match self.rrset(found, question.rtype, zone) {
+                    None => Answer::NoData(self.negative(zone), place),
+                    Some(answer) => Answer::Records(Records { answer, place, snapshot: self }),
+                }
+            }
         }
     }
 
@@ -88,7 +101,7 @@ impl Snapshot {
             [subtype, SUBTYPES, _, TCP | UDP] => {
                 let service = self.service(labels.from(2))?;
                 let group = service.subtypes.get(&subtype[1..])?;
-                Some(Found::Group(group, &service.all))
+                Some(Found::Group(group, service))
             }
             _ => None,
         }
@@ -96,7 +109,7 @@ impl Snapshot {
 
     fn find_service(&self, labels: &[u8]) -> Option<Found<'_>> {
         if let Some(service) = self.service(labels) {
-            return Some(Found::Group(&service.all, &service.all));
+            return Some(Found::Group(&service.all, service));
         }
         (labels == META || OFFERS.contains(&labels)).then_some(Found::Empty)
     }
@@ -111,7 +124,7 @@ impl Snapshot {
         }
         let service = self.service(service)?;
         match service.all.members.get(&label[1..]) {
-            Some(member) => Some(Found::Instance(member)),
+            Some(member) => Some(Found::Instance(member, service)),
             None if label == SUBTYPES && !service.subtypes.is_empty() => Some(Found::Empty),
             None => None,
         }
@@ -142,11 +155,11 @@ impl Snapshot {
                 let ttl = group.ttls.shortest(zone_ttl);
                 match wanted {
                     SRV => (SRV, ttl, Data::Targets(&group.members, zone)),
-                    _ => (PTR, ttl, Data::Instances(&group.members, service, zone)),
+                    _ => (PTR, ttl, Data::Instances(&group.members, &service.all, zone)),
                 }
             }
-            (Found::Instance(member), SRV | ANY) => (SRV, member.ttl(), Data::Target(member, zone)),
-            (Found::Instance(member), TXT) => (TXT, member.ttl(), Data::Txt(member)),
+            (Found::Instance(member, _), SRV | ANY) => (SRV, member.ttl(), Data::Target(member, zone)),
+            (Found::Instance(member, _), TXT) => (TXT, member.ttl(), Data::Txt(member)),
             (Found::Glob(matches), SRV) => (SRV, matches.ttl(), Data::MatchedTargets(matches.0, zone)),
             (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl(), Data::MatchedInstances(matches.0, zone)),
             _ => return None,

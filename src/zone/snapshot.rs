@@ -9,6 +9,7 @@ use super::Config;
 use super::addresses::{Addresses, Claim};
 use super::apex::Zones;
 use super::member::{Member, prefixed, ttl_of};
+use super::place::{Place, Places};
 use super::set::{Keyed, Set};
 use super::ttl::Ttls;
 use crate::service::{Address, Change, Host, Instance, Revision, Subtype};
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub(super) serial: u32,
     /// By `_auth._tcp`.
     types: Map<Arc<Service>>,
+    /// What the types have for as long as they are known.
+    places: Places,
     /// By `web1` or `auth`.
     names: Map<Claimed>,
     /// The types that have a served instance.
@@ -33,6 +36,7 @@ pub struct Snapshot {
 /// What is found under a service type.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
+    pub(super) place: Place,
     pub(super) all: Group,
     /// By `_blue`.
     pub(super) subtypes: Set<Arc<Group>>,
@@ -80,6 +84,7 @@ impl Snapshot {
             fixed: Arc::new(Zones::new(config, name_server)),
             serial: 0,
             types: Map::default(),
+            places: Places::default(),
             names: Map::default(),
             served: Set::new(),
             served_ttls: Ttls::default(),
@@ -128,9 +133,7 @@ impl Snapshot {
 
     /// Counts listed instances: of the type, and of the subtypes that they are listed under.
     fn count_known(&mut self, change: &Change) {
-        let labels = type_labels(change);
-        let service = self.types.entry(folded(&labels)).or_insert_with(|| Arc::new(Service::new(labels)));
-        let service = Arc::make_mut(service);
+        let service = self.known(change);
         // In first: a group that stays must not be forgotten in between.
         for (instance, comes) in [(&change.after, true), (&change.before, false)] {
             let Some(instance) = instance else { continue };
@@ -140,14 +143,26 @@ impl Snapshot {
             }
         }
         if service.all.is_forgotten() {
-            self.types.remove(&*folded(&type_labels(change)));
+            self.forget(change);
+        }
+    }
+
+    /// The type of a change, which is known from now on.
+    fn known(&mut self, change: &Change) -> &mut Service {
+        let (labels, places) = (type_labels(change), &mut self.places);
+        let service = self.types.entry(folded(&labels));
+        Arc::make_mut(service.or_insert_with(|| Arc::new(Service::new(labels, places.take()))))
+    }
+
+    fn forget(&mut self, change: &Change) {
+        if let Some(service) = self.types.remove(&*folded(&type_labels(change))) {
+            self.places.give_back(service.place);
         }
     }
 
     fn change_groups(&mut self, change: &Change, before: Option<&Contribution>, after: Option<&Contribution>) {
         let zone_ttl = self.fixed.ttl;
-        let service = self.types.entry(folded(&type_labels(change)));
-        let service = Arc::make_mut(service.or_insert_with(|| Arc::new(Service::new(type_labels(change)))));
+        let service = self.known(change);
         let member = |c: Option<&Contribution>| c.map(|c| c.member.clone());
         let (old, new) = (member(before), member(after));
         service.all.replace(old.as_ref(), new.as_ref(), zone_ttl);
@@ -163,7 +178,7 @@ impl Snapshot {
         let (labels, ttl) = (service.all.labels.clone(), service.all.ttls.shortest(zone_ttl));
         let is_served = !service.all.members.is_empty();
         if service.all.is_forgotten() {
-            self.types.remove(&*folded(&labels));
+            self.forget(change);
         }
         self.serve(Served { labels, ttl }, is_served);
     }
@@ -208,6 +223,11 @@ impl Snapshot {
         }
     }
 
+    /// The service types that are known, each with its place and as labels in wire form (`_auth._tcp`).
+    pub fn service_types(&self) -> impl Iterator<Item = (Place, &[u8])> {
+        self.types.values().map(|service| (service.place, &*service.all.labels))
+    }
+
     /// What is known of `_auth._tcp`, given in lower case.
     pub(super) fn service(&self, labels: &[u8]) -> Option<&Service> {
         self.types.get(labels).map(|service| &**service)
@@ -240,8 +260,8 @@ impl Contribution {
 }
 
 impl Service {
-    fn new(labels: Vec<u8>) -> Self {
-        Self { all: Group::new(labels), subtypes: Set::new() }
+    fn new(labels: Vec<u8>, place: Place) -> Self {
+        Self { place, all: Group::new(labels), subtypes: Set::new() }
     }
 
     fn change_subtype(&mut self, subtype: &Subtype, change: impl FnOnce(&mut Group)) {

@@ -72,7 +72,7 @@ impl Fixture {
         match self.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }) {
             Answer::Refused => vec!["REFUSED".into()],
             Answer::NxDomain(soa) => negative("NXDOMAIN", &soa),
-            Answer::NoData(soa) => negative("NODATA", &soa),
+            Answer::NoData(soa, _) => negative("NODATA", &soa),
             Answer::Records(records) => lines(&records.answer, seed),
         }
     }
@@ -483,4 +483,35 @@ fn several_zones_serve_the_same() {
     assert_eq!(zone.ask("_auth._tcp.local.", rtype::SRV), ["REFUSED"]);
     // The octets of a zone's name, but within a label.
     assert_eq!(zone.ask(r"web1.x\008internal.", rtype::A), ["REFUSED"]);
+}
+
+#[test]
+fn an_answer_says_which_service_type_was_asked_for() {
+    let mut zone = Fixture::new();
+    let tags = vec![Tag::new("blue").unwrap()];
+    let a1 = zone.add(Registration { tags, ..at("auth", "a1", "web1", &["10.0.0.1"]) });
+    zone.add(registration("http", "h", "web1"));
+    let place = |zone: &Fixture, name: &str, rtype| {
+        let name: DomainName = format!("{name}registry.local").parse().unwrap();
+        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }).place()
+    };
+    let auth = place(&zone, "_Auth._tcp.", rtype::SRV).expect("a service type has a place");
+    for name in ["_auth._tcp.", "a1._auth._tcp.", "_blue._sub._auth._tcp."] {
+        for rtype in [rtype::SRV, rtype::A] {
+            assert_eq!(place(&zone, name, rtype), Some(auth), "{name} {rtype}");
+        }
+    }
+    for name in ["", "web1.", "auth.", "_services._dns-sd._udp.", "*._tcp.", "x._auth._tcp.", "_x._tcp."] {
+        assert_eq!(place(&zone, name, rtype::PTR), None, "{name}");
+    }
+    let labels: Vec<_> = zone.zone.service_types().filter(|(place, _)| *place == auth).map(|(_, l)| l).collect();
+    assert_eq!(labels, [b"\x05_auth\x04_tcp"]);
+    assert_ne!(place(&zone, "_http._tcp.", rtype::SRV), Some(auth));
+    // Another type takes the number when this one is forgotten, and is told apart; drained is not forgotten.
+    zone.change(Some(&a1), Some(&drained(&a1)));
+    assert_eq!(place(&zone, "_auth._tcp.", rtype::SRV), Some(auth));
+    zone.change(Some(&drained(&a1)), None);
+    zone.add(registration("pg", "db", "web1"));
+    let pg = place(&zone, "_pg._tcp.", rtype::SRV).unwrap();
+    assert_eq!((pg.number, pg.generation), (auth.number, auth.generation + 1));
 }
