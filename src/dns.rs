@@ -18,6 +18,7 @@ mod context;
 mod edns;
 mod message;
 mod query;
+mod reply;
 mod respond;
 mod stream;
 mod transport;

@@ -9,6 +9,7 @@ use super::access::Access;
 use super::context::Context;
 use super::message;
 use super::query::Request;
+use super::reply::Reply;
 use super::respond::respond;
 use super::transport::Transport;
 use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
@@ -110,19 +111,21 @@ impl Server {
 
     fn over_udp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = [0; 1232];
-        let length = respond(&self.context(Transport::Udp, 7), request, &mut reply);
+        let Reply { length, .. } = respond(&self.context(Transport::Udp, 7), request, &mut reply);
         without_fault(&reply[..length]).to_vec()
     }
 
     fn over_tcp(&self, request: &[u8]) -> Vec<u8> {
         let mut reply = vec![0; usize::from(u16::MAX)];
-        let length = respond(&self.context(Transport::Tcp, 7), request, &mut reply);
+        let Reply { length, .. } = respond(&self.context(Transport::Tcp, 7), request, &mut reply);
         without_fault(&reply[..length]).to_vec()
     }
 
     /// The full path, whatever the request.
     fn by_hickory(&self, request: &[u8], transport: Transport) -> Vec<u8> {
-        message::respond(&self.context(transport, 7), request)
+        let mut reply = vec![0; usize::from(u16::MAX)];
+        let Reply { length, .. } = message::respond(&self.context(transport, 7), request, &mut reply);
+        reply[..length].to_vec()
     }
 }
 
@@ -324,7 +327,7 @@ fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
     // An additional record that is no OPT takes it to the full path.
     let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
     let mut reply = [0; 1232];
-    let length = respond(&server.context(Transport::Tcp, 0), &request, &mut reply);
+    let Reply { length, .. } = respond(&server.context(Transport::Tcp, 0), &request, &mut reply);
     assert_eq!(reply[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
 }
 

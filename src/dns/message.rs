@@ -22,39 +22,45 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 use super::context::Context;
 use super::edns::{self, DATAGRAM_MAX, OPT_SIZE};
 use super::query::{self, HEADER};
-use crate::zone::{Answer, Name as ZoneName, Question, Rdata, Records, Rrset, rtype};
+use super::reply::Reply;
+use crate::zone::{Answer, Name as ZoneName, Place, Question, Rdata, Records, Rrset, rtype};
 
 /// Octets of a record between its name and its data.
 const RECORD_HEAD: usize = 10;
 
-/// Responds to a request; empty where none is due.
-pub(super) fn respond(context: &Context<'_>, octets: &[u8]) -> Vec<u8> {
+/// Responds to a request.
+pub(super) fn respond(context: &Context<'_>, octets: &[u8], buffer: &mut [u8]) -> Reply {
     let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
-        return Vec::new();
+        return Reply::NONE;
     };
     if !query::has_plain_name(octets) {
-        return bare(header, ResponseCode::FormErr);
+        return bare(header, ResponseCode::FormErr, buffer);
     }
     // Client and protocol are only kept by it: what they are to us the context says.
     match Request::from_bytes(octets.to_vec(), context.client, Protocol::Tcp) {
         Ok(request) => {
             let response = Response::to(&request, context);
-            response.encode(&request).unwrap_or_else(|| bare(header, response.metadata.response_code))
+            let code = response.metadata.response_code;
+            match response.encode(&request) {
+                Some(message) => Reply::copied(&message, code.into(), response.place, buffer),
+                None => bare(header, code, buffer),
+            }
         }
-        Err(_) => bare(header, ResponseCode::FormErr),
+        Err(_) => bare(header, ResponseCode::FormErr, buffer),
     }
 }
 
-/// The response to a request that could not be answered; empty where none is due.
-pub(super) fn failure(octets: &[u8]) -> Vec<u8> {
-    octets.first_chunk::<HEADER>().map_or(Vec::new(), |header| bare(header, ResponseCode::ServFail))
+/// The response to a request that could not be answered.
+pub(super) fn failure(octets: &[u8], buffer: &mut [u8]) -> Reply {
+    octets.first_chunk::<HEADER>().map_or(Reply::NONE, |header| bare(header, ResponseCode::ServFail, buffer))
 }
 
 /// A response of a header alone: to what cannot be read or answered, or is too long to be repeated.
-fn bare(request: &[u8; HEADER], code: ResponseCode) -> Vec<u8> {
+fn bare(request: &[u8; HEADER], code: ResponseCode, buffer: &mut [u8]) -> Reply {
     let [id0, id1, flags, ..] = *request;
     // QR; opcode and RD as they came.
-    vec![id0, id1, 0x80 | flags & 0x79, code.low(), 0, 0, 0, 0, 0, 0, 0, 0]
+    let message = [id0, id1, 0x80 | flags & 0x79, code.low(), 0, 0, 0, 0, 0, 0, 0, 0];
+    Reply::copied(&message, code.low().into(), None, buffer)
 }
 
 /// A response, not yet octets.
@@ -64,6 +70,8 @@ struct Response {
     answers: Vec<Record>,
     authorities: Vec<Record>,
     additionals: Vec<Record>,
+    /// See [`Answer::place`].
+    place: Option<Place>,
     /// Octets of the whole, at most.
     limit: u16,
 }
@@ -80,6 +88,7 @@ impl Response {
             answers: Vec::new(),
             authorities: Vec::new(),
             additionals: Vec::new(),
+            place: None,
             limit: if context.transport.is_stream() {
                 u16::MAX
             } else {
@@ -110,6 +119,7 @@ impl Response {
         let globs = context.access.globs(context.client.ip());
         let answer = context.zone.answer(&Question { name: &name, rtype, globs });
         self.metadata.authoritative = !matches!(answer, Answer::Refused);
+        self.place = answer.place();
         let opt = self.edns.as_ref().map_or(0, |_| OPT_SIZE);
         let room = usize::from(self.limit).saturating_sub(HEADER + request.queries.as_bytes().len() + opt);
         let mut section = Filling { asked: query.original().name(), asked_length: name.len(), room };

@@ -6,42 +6,38 @@ use super::context::Context;
 use super::edns::datagram_limit;
 use super::message;
 use super::query::{Query, Request};
+use super::reply::Reply;
 use super::wire;
 use crate::zone::{Answer, Question, rtype};
 
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
 const CLASS_IN: u16 = 1;
 
-/// Writes the reply to a request into `reply`, which is as long as a reply over this transport may be, and returns
-/// its length: 0 for none. A request that finds a fault of ours is told SERVFAIL, and costs no other its answer.
-pub(super) fn respond(context: &Context<'_>, request: &[u8], reply: &mut [u8]) -> usize {
+/// Writes the reply to a request into `buffer`, which is as long as a reply over this transport may be. A request
+/// that finds a fault of ours is told SERVFAIL, and costs no other its answer.
+pub(super) fn respond(context: &Context<'_>, request: &[u8], buffer: &mut [u8]) -> Reply {
     // Nothing stays half done: what is read never changes, and the reply is begun anew.
-    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, reply)));
-    written.unwrap_or_else(|_| copy(&message::failure(request), reply))
+    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, buffer)));
+    written.unwrap_or_else(|_| message::failure(request, buffer))
 }
 
-fn write(context: &Context<'_>, request: &[u8], reply: &mut [u8]) -> usize {
+fn write(context: &Context<'_>, request: &[u8], buffer: &mut [u8]) -> Reply {
     match Request::read(request) {
-        Request::Ignored => 0,
+        Request::Ignored => Reply::NONE,
         Request::Plain(query) => {
             let answer = answer(context, &query);
-            if !context.transport.is_stream() {
-                let limit = usize::from(datagram_limit(query.edns.map(|edns| edns.size))).min(reply.len());
-                return wire::write(&query, &answer, context.seed, &mut reply[..limit]);
-            }
-            let length = wire::write(&query, &answer, context.seed, reply);
-            wire::clear_truncation(reply);
-            length
+            let length = if context.transport.is_stream() {
+                let length = wire::write(&query, &answer, context.seed, buffer);
+                wire::clear_truncation(buffer);
+                length
+            } else {
+                let limit = usize::from(datagram_limit(query.edns.map(|edns| edns.size))).min(buffer.len());
+                wire::write(&query, &answer, context.seed, &mut buffer[..limit])
+            };
+            Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place())
         }
-        Request::Odd => copy(&message::respond(context, request), reply),
+        Request::Odd => message::respond(context, request, buffer),
     }
-}
-
-fn copy(octets: &[u8], reply: &mut [u8]) -> usize {
-    reply.get_mut(..octets.len()).map_or(0, |free| {
-        free.copy_from_slice(octets);
-        octets.len()
-    })
 }
 
 fn answer<'a>(context: &Context<'a>, query: &Query<'_>) -> Answer<'a> {

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::access::Access;
 use super::connections::{Connections, Place};
 use super::context::{Context, Seeds};
+use super::reply::Reply;
 use super::respond::respond;
 use super::transport::Transport;
 use crate::registry::Registry;
@@ -115,7 +116,7 @@ impl Streams {
 /// The response with its length in front, for one write (RFC 7766 §8); empty where none is due.
 fn framed(context: &Context<'_>, request: &[u8]) -> Vec<u8> {
     let mut response = vec![0; LENGTH + usize::from(u16::MAX)];
-    let length = respond(context, request, &mut response[LENGTH..]);
+    let Reply { length, .. } = respond(context, request, &mut response[LENGTH..]);
     let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else { return Vec::new() };
     response[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
     response.truncate(LENGTH + length);

@@ -46,7 +46,7 @@ pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, s
         let state = registry.state();
         let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
             let context = Context { zone: &state.zone, access, client, transport: Transport::Udp, seed: seeds.next() };
-            respond(&context, datagram, reply)
+            respond(&context, datagram, reply).length
         });
         if stopped.load(Ordering::Acquire) {
             drained += 1;

@@ -37,16 +37,15 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer:
     let end = buffer.len() - opt.map_or(0, |opt| opt.len());
     let mut message = Message::begin(query, &mut buffer[..end]);
     let mut counts = Counts::default();
-    let (flags, code) = match answer {
-        Answer::Refused => (0, rcode::REFUSED),
-        Answer::NxDomain(soa) => (message.required(soa, seed, &mut counts.authority), rcode::NX_DOMAIN),
-        Answer::NoData(soa, _) => (message.required(soa, seed, &mut counts.authority), rcode::NO_ERROR),
+    let flags = match answer {
+        Answer::Refused => 0,
+        Answer::NxDomain(soa) | Answer::NoData(soa, _) => message.required(soa, seed, &mut counts.authority),
         Answer::Records(records) => {
             let flags = message.required(&records.answer, seed, &mut counts.answer);
             if flags & TRUNCATED == 0 {
                 message.additionals(records, seed, &mut counts.additional);
             }
-            (flags, rcode::NO_ERROR)
+            flags
         }
     };
     let mut length = message.length;
@@ -56,11 +55,20 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer:
         counts.additional += 1;
     }
     buffer[2] = RESPONSE | flags | u8::from(query.recursion_desired);
-    buffer[3] = (u8::from(query.checking_disabled) << 4) | code;
+    buffer[3] = (u8::from(query.checking_disabled) << 4) | code(answer);
     buffer[6..8].copy_from_slice(&counts.answer.to_be_bytes());
     buffer[8..10].copy_from_slice(&counts.authority.to_be_bytes());
     buffer[10..12].copy_from_slice(&counts.additional.to_be_bytes());
     length
+}
+
+/// The response code of an answer.
+pub(super) fn code(answer: &Answer<'_>) -> u8 {
+    match answer {
+        Answer::Refused => rcode::REFUSED,
+        Answer::NxDomain(_) => rcode::NX_DOMAIN,
+        Answer::NoData(..) | Answer::Records(_) => rcode::NO_ERROR,
+    }
 }
 
 /// Takes TC back: over a stream there is nowhere else to go, and what fits is what there is.

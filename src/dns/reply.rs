@@ -1,0 +1,42 @@
+//! What is known of a reply once it is written, for those who send and count it.
+
+use super::query::HEADER;
+use crate::zone::Place;
+
+/// TC in the third octet of the header (RFC 1035 §4.1.1).
+const TRUNCATED: u8 = 0x02;
+
+/// A reply in a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// Octets; 0 is no reply.
+    pub(super) length: usize,
+    /// The response code with its extended bits (RFC 6891 §6.1.3).
+    #[allow(dead_code, reason = "metrics come with a commit that follows")]
+    pub(super) rcode: u16,
+    /// Whether TC is set.
+    #[allow(dead_code, reason = "metrics come with a commit that follows")]
+    pub(super) truncated: bool,
+    /// See [`Answer::place`](crate::zone::Answer::place).
+    #[allow(dead_code, reason = "metrics come with a commit that follows")]
+    pub(super) place: Option<Place>,
+}
+
+impl Reply {
+    /// None: the request gets no reply.
+    pub(super) const NONE: Self = Self { length: 0, rcode: 0, truncated: false, place: None };
+
+    /// What was written to `message`, from its beginning.
+    pub(super) fn written(message: &[u8], rcode: u16, place: Option<Place>) -> Self {
+        let truncated = message.first_chunk::<HEADER>().is_some_and(|header| header[2] & TRUNCATED != 0);
+        Self { length: message.len(), rcode, truncated, place }
+    }
+
+    /// Copies `message` to `buffer`; none where it is too long.
+    pub(super) fn copied(message: &[u8], rcode: u16, place: Option<Place>, buffer: &mut [u8]) -> Self {
+        buffer.get_mut(..message.len()).map_or(Self::NONE, |free| {
+            free.copy_from_slice(message);
+            Self::written(message, rcode, place)
+        })
+    }
+}
