@@ -15,6 +15,7 @@ mod batch;
 mod bind;
 mod connections;
 mod context;
+mod cookie;
 mod edns;
 mod message;
 mod query;
@@ -45,10 +46,12 @@ use crate::service::Address;
 use access::Access;
 use bind::Bound;
 use connections::Connections;
+use cookie::Cookies;
 use stream::Streams;
 use udp::Serving;
 
 pub use bind::BindError;
+pub use cookie::CookieSecret;
 
 /// `[dns]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +68,11 @@ pub struct Config {
     pub glob_from: Vec<IpNet>,
     /// Instances that a glob returns, at most; ten times as many names are looked at.
     pub glob_limit: usize,
+    /// Whether clients get DNS cookies (RFC 7873), which prove that they are where they say.
+    pub cookies: bool,
+    /// What cookies are signed with, for several servers to take each other's: the first signs, all are good. Empty:
+    /// a random one, changed each day.
+    pub cookie_secrets: Vec<CookieSecret>,
     /// TCP connections, at most; beyond, the quietest is closed.
     pub tcp_connections: usize,
     /// TCP connections of one client (an address, an IPv6 /64), at most.
@@ -82,6 +90,8 @@ impl Default for Config {
             glob: true,
             glob_from: Vec::new(),
             glob_limit: 1000,
+            cookies: true,
+            cookie_secrets: Vec::new(),
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
             tcp_idle: Duration::from_secs(10),
@@ -131,11 +141,12 @@ impl Dns {
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, stop: CancellationToken) {
         let Self { bound, config, .. } = self;
-        let (access, mut serving) = (Access::new(&config), Serving::default());
+        let (access, cookies, mut serving) = (Access::new(&config), Cookies::new(&config), Serving::default());
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams {
             registry: registry.clone(),
             access: access.clone(),
+            cookies: cookies.clone(),
             connections,
             idle: config.tcp_idle,
             stop: stop.clone(),
@@ -145,9 +156,10 @@ impl Dns {
             for socket in udp {
                 let socket = Arc::new(socket);
                 serving.sockets.push(socket.clone());
-                let (registry, access, stopped) = (registry.clone(), access.clone(), serving.stopped.clone());
+                let (registry, access, cookies) = (registry.clone(), access.clone(), cookies.clone());
+                let stopped = serving.stopped.clone();
                 // A thread of its own, for it blocks in the kernel for as long as the server runs.
-                running.spawn_blocking(move || udp::serve(&socket, registry.reader(), &access, &stopped));
+                running.spawn_blocking(move || udp::serve(&socket, registry.reader(), &access, cookies, &stopped));
             }
             running.spawn(streams.clone().serve(tcp));
         }

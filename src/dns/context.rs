@@ -3,8 +3,10 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use super::access::Access;
+use super::cookie::Cookies;
 use super::transport::Transport;
 use crate::zone::Snapshot;
 
@@ -13,10 +15,21 @@ use crate::zone::Snapshot;
 pub(super) struct Context<'a> {
     pub(super) zone: &'a Snapshot,
     pub(super) access: &'a Access,
+    pub(super) cookies: &'a Cookies,
+    /// Unix seconds.
+    pub(super) now: u32,
     pub(super) client: SocketAddr,
     pub(super) transport: Transport,
     /// Where answers begin that have several records.
     pub(super) seed: usize,
+}
+
+/// Unix seconds, for cookies and limits. Read once for many requests: the zone's answer needs no clock.
+pub(super) fn now() -> u32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // The low 32 bits: times are compared in serial number arithmetic (RFC 9018 §4.3).
+    let [_, _, _, _, low @ ..] = since.as_secs().to_be_bytes();
+    u32::from_be_bytes(low)
 }
 
 /// Where one answer after the other begins, so that clients which take the first record spread.

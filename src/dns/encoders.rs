@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::Config;
 use super::access::Access;
 use super::context::Context;
+use super::cookie::Cookies;
 use super::message;
 use super::query::Request;
 use super::reply::Reply;
@@ -18,6 +19,8 @@ use crate::zone::{DOMAIN_MAX, Snapshot, rtype, serving, serving_in};
 const IN: u16 = 1;
 const NO_OPT: &[u8] = &[];
 const SERVFAIL: u8 = 2;
+/// Unix seconds.
+const NOW: u32 = 1_800_000_000;
 
 fn zone() -> Snapshot {
     let at = |service: &str, instance: &str, host: &str, addresses: &[&str]| Registration {
@@ -98,15 +101,29 @@ fn without_fault(reply: &[u8]) -> &[u8] {
 struct Server {
     zone: Snapshot,
     access: Access,
+    cookies: Cookies,
 }
 
 impl Server {
     fn new() -> Self {
-        Self { zone: zone(), access: Access::new(&Config::default()) }
+        Self::of(zone())
+    }
+
+    fn of(zone: Snapshot) -> Self {
+        let config = Config::default();
+        Self { zone, access: Access::new(&config), cookies: Cookies::new(&config) }
     }
 
     fn context(&self, transport: Transport, seed: usize) -> Context<'_> {
-        Context { zone: &self.zone, access: &self.access, client: ([192, 0, 2, 1], 5353).into(), transport, seed }
+        Context {
+            zone: &self.zone,
+            access: &self.access,
+            cookies: &self.cookies,
+            now: NOW,
+            client: ([192, 0, 2, 1], 5353).into(),
+            transport,
+            seed,
+        }
     }
 
     fn over_udp(&self, request: &[u8]) -> Vec<u8> {
@@ -205,7 +222,7 @@ fn item_26_only_a_required_rrset_truncates_and_additional_rrsets_go_in_whole() {
 #[test]
 fn a_set_beyond_64_kib_is_cut_between_records_over_tcp() {
     let all = (0..4000).map(|n| registration("many", &format!("{n:060}"), &format!("h{n}")));
-    let server = Server { zone: serving(all), access: Access::new(&Config::default()) };
+    let server = Server::of(serving(all));
     let request = query("_many._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT);
     for (reply, least) in [(server.over_tcp(&request), 850), (server.by_hickory(&request, Transport::Tcp), 400)] {
         let message = Message::from_vec(&reply).unwrap();
@@ -217,7 +234,7 @@ fn a_set_beyond_64_kib_is_cut_between_records_over_tcp() {
 #[test]
 fn item_35_the_octets_of_an_srv_answer() {
     let zone = serving([registration("a", "I", "h")]);
-    let server = Server { zone, access: Access::new(&Config::default()) };
+    let server = Server::of(zone);
     let question = b"\x02_a\x04_tcp\x08registry\x05local\0\0\x21\0\x01";
     let request = [&b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0"[..], question].concat();
     let expected = [
@@ -309,7 +326,7 @@ fn longest(excess: usize) -> (Snapshot, [String; 3]) {
 #[test]
 fn item_16_the_longest_names_are_sent_whole() {
     let (zone, names) = longest(0);
-    let server = Server { zone, access: Access::new(&Config::default()) };
+    let server = Server::of(zone);
     for (name, rtype) in names.into_iter().zip([rtype::PTR, rtype::PTR, rtype::SRV]) {
         let request = query(&name, rtype, IN, [0, 0], NO_OPT);
         let (ours, theirs) = (server.over_tcp(&request), server.by_hickory(&request, Transport::Tcp));
@@ -323,7 +340,7 @@ fn item_16_the_longest_names_are_sent_whole() {
 fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
     // What no configuration allows: the full path cannot say the names of such a zone.
     let (zone, [name, ..]) = longest(12);
-    let server = Server { zone, access: Access::new(&Config::default()) };
+    let server = Server::of(zone);
     // An additional record that is no OPT takes it to the full path.
     let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
     let mut reply = [0; 1232];

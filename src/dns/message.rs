@@ -13,15 +13,17 @@
 use std::ops::ControlFlow;
 
 use hickory_server::net::xfer::Protocol;
-use hickory_server::proto::op::{Edns, Metadata, OpCode, ResponseCode};
+use hickory_server::proto::op::{Metadata, OpCode, ResponseCode};
+use hickory_server::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_server::proto::rr::{DNSClass, Name, RData, Record, RecordType, rdata};
 use hickory_server::proto::serialize::binary::BinEncoder;
 use hickory_server::server::Request;
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use super::context::Context;
-use super::edns::{self, DATAGRAM_MAX, OPT_SIZE};
-use super::query::{self, HEADER};
+use super::cookie;
+use super::edns::{Opt, datagram_limit};
+use super::query::{self, Edns, HEADER};
 use super::reply::Reply;
 use crate::zone::{Answer, Name as ZoneName, Place, Question, Rdata, Records, Rrset, rtype};
 
@@ -66,7 +68,7 @@ fn bare(request: &[u8; HEADER], code: ResponseCode, buffer: &mut [u8]) -> Reply 
 /// A response, not yet octets.
 struct Response {
     metadata: Metadata,
-    edns: Option<Edns>,
+    opt: Opt,
     answers: Vec<Record>,
     authorities: Vec<Record>,
     additionals: Vec<Record>,
@@ -78,36 +80,47 @@ struct Response {
 
 impl Response {
     fn to(request: &Request, context: &Context<'_>) -> Self {
+        let cookie =
+            request.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Cookie)).and_then(|option| match option {
+                EdnsOption::Unknown(_, octets) => Some(&octets[..]),
+                _ => None,
+            });
+        let edns = request.edns.as_ref().map(|edns| Edns {
+            size: edns.max_payload(),
+            dnssec_ok: edns.flags().dnssec_ok,
+            cookie: cookie.filter(|octets| cookie::is_well_formed(octets)),
+        });
         let mut response = Self {
             metadata: Metadata::response_from_request(&request.metadata),
-            edns: request.edns.as_ref().map(|edns| {
-                let mut ours = Edns::new();
-                ours.set_max_payload(DATAGRAM_MAX).set_dnssec_ok(edns.flags().dnssec_ok);
-                ours
-            }),
+            opt: Opt::new(edns.as_ref(), context),
             answers: Vec::new(),
             authorities: Vec::new(),
             additionals: Vec::new(),
             place: None,
-            limit: if context.transport.is_stream() {
-                u16::MAX
-            } else {
-                edns::datagram_limit(request.edns.as_ref().map(Edns::max_payload))
-            },
+            limit: if context.transport.is_stream() { u16::MAX } else { datagram_limit(edns.map(|edns| edns.size)) },
         };
-        response.metadata.response_code = match response.decide(request, context) {
-            Ok(code) | Err(code) => code,
-        };
+        let is_malformed = context.cookies.are_taken() && cookie.is_some_and(|octets| !cookie::is_well_formed(octets));
+        let (Ok(code) | Err(code)) = response.decide(request, context, is_malformed);
+        response.metadata.response_code = code;
+        response.opt.set_extended_code(code.into());
         response
     }
 
     /// The response code, early where the request goes no further.
-    fn decide(&mut self, request: &Request, context: &Context<'_>) -> Result<ResponseCode, ResponseCode> {
+    fn decide(
+        &mut self,
+        request: &Request,
+        context: &Context<'_>,
+        is_malformed: bool,
+    ) -> Result<ResponseCode, ResponseCode> {
         if request.metadata.op_code != OpCode::Query {
             return Err(ResponseCode::NotImp);
         }
         if request.version() > 0 {
             return Err(ResponseCode::BADVERS);
+        }
+        if is_malformed {
+            return Err(ResponseCode::FormErr);
         }
         // More than one is malformed (RFC 9619 §4); none asks nothing.
         let [query] = request.queries.queries() else { return Err(ResponseCode::FormErr) };
@@ -120,8 +133,8 @@ impl Response {
         let answer = context.zone.answer(&Question { name: &name, rtype, globs });
         self.metadata.authoritative = !matches!(answer, Answer::Refused);
         self.place = answer.place();
-        let opt = self.edns.as_ref().map_or(0, |_| OPT_SIZE);
-        let room = usize::from(self.limit).saturating_sub(HEADER + request.queries.as_bytes().len() + opt);
+        let room = usize::from(self.limit)
+            .saturating_sub(HEADER + request.queries.as_bytes().len() + self.opt.as_slice().len());
         let mut section = Filling { asked: query.original().name(), asked_length: name.len(), room };
         match answer {
             Answer::Refused => return Err(ResponseCode::Refused),
@@ -154,7 +167,7 @@ impl Response {
     }
 
     fn encode(&self, request: &Request) -> Option<Vec<u8>> {
-        let message = MessageResponseBuilder::new(&request.queries, self.edns.as_ref()).build(
+        let message = MessageResponseBuilder::new(&request.queries, None).build(
             self.metadata,
             &self.answers,
             &self.authorities,
@@ -163,8 +176,15 @@ impl Response {
         );
         let mut octets = Vec::with_capacity(512);
         let mut encoder = BinEncoder::new(&mut octets);
-        encoder.set_max_size(self.limit);
+        let opt = self.opt.as_slice();
+        encoder.set_max_size(self.limit - u16::try_from(opt.len()).ok()?);
         message.destructive_emit(&mut encoder).ok()?;
+        // The last of the additional records.
+        if let Some(count) = octets.get_mut(10..12).filter(|_| !opt.is_empty()) {
+            let counted = u16::from_be_bytes([count[0], count[1]]).checked_add(1)?;
+            count.copy_from_slice(&counted.to_be_bytes());
+            octets.extend_from_slice(opt);
+        }
         Some(octets)
     }
 }

@@ -4,6 +4,9 @@
 //! hickory, which reads all of DNS at ten times the cost. Nothing is copied here.
 #![warn(clippy::indexing_slicing)]
 
+use super::cookie;
+use super::edns::OPTION_COOKIE;
+
 /// Octets of a header (RFC 1035 §4.1.1).
 pub(super) const HEADER: usize = 12;
 /// Opcode, and QR in front of it, in the third octet of the header.
@@ -49,15 +52,17 @@ pub(super) struct Query<'q> {
     pub(super) name: &'q [u8],
     pub(super) rtype: u16,
     pub(super) class: u16,
-    pub(super) edns: Option<Edns>,
+    pub(super) edns: Option<Edns<'q>>,
 }
 
-/// What the client said of itself (RFC 6891). Options and unknown flags are ignored.
+/// What the client said of itself (RFC 6891). Other options and unknown flags are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Edns {
+pub(super) struct Edns<'q> {
     /// Octets that it takes in a datagram.
     pub(super) size: u16,
     pub(super) dnssec_ok: bool,
+    /// The COOKIE option, well-formed; the first where there are several (RFC 7873 §5.2).
+    pub(super) cookie: Option<&'q [u8]>,
 }
 
 impl<'q> Request<'q> {
@@ -125,17 +130,22 @@ impl<'q> Reader<'q> {
     }
 
     /// An OPT record of version 0 with well-formed options, at the end of the message.
-    fn edns(&mut self) -> Option<Edns> {
+    fn edns(&mut self) -> Option<Edns<'q>> {
         let (root, rtype, size) = (self.take(1)?, self.number()?, self.number()?);
         let (version, flags, length) = (self.take(2)?, self.number()?, self.number()?);
         if (root, rtype) != (&[0], TYPE_OPT) || version.last() != Some(&0) || self.0.len() != usize::from(length) {
             return None;
         }
+        let mut cookie = None;
         while !self.0.is_empty() {
-            let (_code, length) = (self.number()?, self.number()?);
-            self.take(usize::from(length))?;
+            let (code, length) = (self.number()?, self.number()?);
+            let option = self.take(usize::from(length))?;
+            if code == OPTION_COOKIE && cookie.is_none() {
+                cookie = Some(option).filter(|option| cookie::is_well_formed(option));
+                cookie?;
+            }
         }
-        Some(Edns { size, dnssec_ok: flags & DNSSEC_OK != 0 })
+        Some(Edns { size, dnssec_ok: flags & DNSSEC_OK != 0, cookie })
     }
 }
 
@@ -159,7 +169,7 @@ mod tests {
         assert!(query.recursion_desired && query.checking_disabled && query.edns.is_none());
         let octets = [&with(QUERY, 11, 1), OPT].concat();
         let Request::Plain(query) = Request::read(&octets) else { panic!("not plain") };
-        assert_eq!(query.edns, Some(Edns { size: 1232, dnssec_ok: true }));
+        assert_eq!(query.edns, Some(Edns { size: 1232, dnssec_ok: true, cookie: None }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::Context;
-use super::edns::datagram_limit;
+use super::edns::{Opt, datagram_limit};
 use super::message;
 use super::query::{Query, Request};
 use super::reply::Reply;
@@ -26,13 +26,14 @@ fn write(context: &Context<'_>, request: &[u8], buffer: &mut [u8]) -> Reply {
         Request::Ignored => Reply::NONE,
         Request::Plain(query) => {
             let answer = answer(context, &query);
+            let opt = Opt::new(query.edns.as_ref(), context);
             let length = if context.transport.is_stream() {
-                let length = wire::write(&query, &answer, context.seed, buffer);
+                let length = wire::write(&query, &answer, &opt, context.seed, buffer);
                 wire::clear_truncation(buffer);
                 length
             } else {
                 let limit = usize::from(datagram_limit(query.edns.map(|edns| edns.size))).min(buffer.len());
-                wire::write(&query, &answer, context.seed, &mut buffer[..limit])
+                wire::write(&query, &answer, &opt, context.seed, &mut buffer[..limit])
             };
             Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place())
         }

@@ -16,7 +16,8 @@ use tracing::{info, warn};
 
 use super::access::Access;
 use super::connections::{Connections, Place};
-use super::context::{Context, Seeds};
+use super::context::{self, Context, Seeds};
+use super::cookie::Cookies;
 use super::reply::Reply;
 use super::respond::respond;
 use super::transport::Transport;
@@ -40,6 +41,7 @@ const WELL: Duration = Duration::from_secs(5);
 pub(super) struct Streams {
     pub(super) registry: Registry,
     pub(super) access: Access,
+    pub(super) cookies: Cookies,
     pub(super) connections: Connections,
     /// How long a client may take to send a whole request, or to take a response.
     pub(super) idle: Duration,
@@ -95,6 +97,8 @@ impl Streams {
                 let context = Context {
                     zone: &state.zone,
                     access: &self.access,
+                    cookies: &self.cookies,
+                    now: context::now(),
                     client,
                     transport: Transport::Tcp,
                     seed: seeds.next(),

@@ -17,7 +17,8 @@ use tracing::error;
 
 use super::access::Access;
 use super::batch::Batch;
-use super::context::{Context, Seeds};
+use super::context::{self, Context, Seeds};
+use super::cookie::Cookies;
 use super::respond::respond;
 use super::transport::Transport;
 use crate::registry::Reader;
@@ -28,7 +29,13 @@ const DRAINED_MAX: usize = 64;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `socket` until it is `stopped`, and then what had arrived.
-pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, stopped: &AtomicBool) {
+pub(super) fn serve(
+    socket: &UdpSocket,
+    mut registry: Reader,
+    access: &Access,
+    mut cookies: Cookies,
+    stopped: &AtomicBool,
+) {
     let mut batch = Batch::new();
     let mut seeds = Seeds::new();
     let mut drained = 0;
@@ -44,8 +51,18 @@ pub(super) fn serve(socket: &UdpSocket, mut registry: Reader, access: &Access, s
             }
         };
         let state = registry.state();
+        let now = context::now();
+        cookies.turn_to(now);
         let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
-            let context = Context { zone: &state.zone, access, client, transport: Transport::Udp, seed: seeds.next() };
+            let context = Context {
+                zone: &state.zone,
+                access,
+                cookies: &cookies,
+                now,
+                client,
+                transport: Transport::Udp,
+                seed: seeds.next(),
+            };
             respond(&context, datagram, reply).length
         });
         if stopped.load(Ordering::Acquire) {

@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use super::edns::opt;
+use super::edns::Opt;
 use super::query::{HEADER, Query};
 use crate::zone::{Answer, Name, Rdata, Records, Rrset};
 
@@ -32,9 +32,9 @@ pub(super) mod rcode {
 
 /// Writes the response to `query` and returns its length. `buffer` is as long as the response may be, and at
 /// least 512 octets.
-pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer: &mut [u8]) -> usize {
-    let opt = query.edns.map(|edns| opt(edns.dnssec_ok));
-    let end = buffer.len() - opt.map_or(0, |opt| opt.len());
+pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, opt: &Opt, seed: usize, buffer: &mut [u8]) -> usize {
+    let opt = opt.as_slice();
+    let end = buffer.len() - opt.len();
     let mut message = Message::begin(query, &mut buffer[..end]);
     let mut counts = Counts::default();
     let flags = match answer {
@@ -48,12 +48,9 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, seed: usize, buffer:
             flags
         }
     };
-    let mut length = message.length;
-    if let Some(opt) = opt {
-        buffer[length..length + opt.len()].copy_from_slice(&opt);
-        length += opt.len();
-        counts.additional += 1;
-    }
+    let length = message.length + opt.len();
+    buffer[length - opt.len()..length].copy_from_slice(opt);
+    counts.additional += u16::from(!opt.is_empty());
     buffer[2] = RESPONSE | flags | u8::from(query.recursion_desired);
     buffer[3] = (u8::from(query.checking_disabled) << 4) | code(answer);
     buffer[6..8].copy_from_slice(&counts.answer.to_be_bytes());
