@@ -7,6 +7,7 @@
 //! Road not taken: hickory's `Name` as the vocabulary. Its text form escapes in octal and turns UTF-8 into
 //! Punycode, and both would leak into the API, the log and the database.
 
+mod address;
 mod change;
 mod facts;
 mod glob;
@@ -16,21 +17,24 @@ mod lease;
 mod name;
 mod network;
 mod origin;
+mod rare;
 mod registration;
 mod service_type;
 mod txt;
 mod version;
 
+pub use address::{Address, AddressError, Addresses};
 pub use change::{Cause, Change};
 pub use facts::{Check, Facts, Reported, Status};
 pub use glob::Glob;
-pub use host::{Address, AddressError, Host, HostError, HostLabel};
+pub use host::{Host, HostError, HostLabel};
 pub use instance::{Instance, Revision, Withheld};
 pub use lease::{Lease, LeaseError, LeaseLimits, Moment, UnixMillis};
 pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_label};
 pub(crate) use name::{NAME_MAX, cmp_folded};
 pub(crate) use network::network;
 pub use origin::{Origin, Source};
+pub use rare::{Rare, Usual};
 pub use registration::{Details, InstanceId, Registration};
 pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};
 pub use txt::{Txt, TxtError, TxtValue};

@@ -51,20 +51,21 @@ impl Registration {
         let registration = service::Registration {
             id: InstanceId::new(service_type, instance),
             host,
-            addresses,
+            addresses: addresses.into(),
             port,
             priority: self.priority.unwrap_or_default(),
             weight: self.weight.unwrap_or_default(),
             txt,
-            subtypes: labels("subtypes", self.subtypes, |text| Subtype::new(text).map_err(Fault::Subtype))?,
-            tags: labels("tags", self.tags, |text| Tag::new(text).map_err(Fault::Tag))?,
-            version,
             details: Details {
+                subtypes: labels("subtypes", self.subtypes, |text| Subtype::new(text).map_err(Fault::Subtype))?,
+                tags: labels("tags", self.tags, |text| Tag::new(text).map_err(Fault::Tag))?,
+                version,
                 protocol: plain_text("protocol", self.protocol)?,
                 path: plain_text("path", self.path)?,
                 description: plain_text("description", self.description)?,
                 namespace: plain_text("namespace", self.namespace)?,
-            },
+            }
+            .into(),
             lease,
             reported: match self.status.unwrap_or_default() {
                 ReportedStatus::Starting => Reported::Starting,

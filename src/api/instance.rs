@@ -100,7 +100,7 @@ impl Instance {
             transport: id.service_type().transport(),
             instance: id.instance().as_str().to_owned(),
             name: terms.name_of(id),
-            host: match &instance.host {
+            host: match instance.host() {
                 Host::Label(label) => format!("{}.{}", label.as_str(), terms.zone()),
                 Host::Foreign(name) => name.to_string(),
             },
@@ -109,9 +109,9 @@ impl Instance {
             priority: said.priority,
             weight: said.weight,
             txt: Txt::of(&said.txt),
-            subtypes: said.subtypes.iter().map(|s| s.as_str().to_owned()).collect(),
-            tags: said.tags.iter().map(|t| t.as_str().to_owned()).collect(),
-            version: said.version.as_ref().map(ToString::to_string),
+            subtypes: details.subtypes.iter().map(|s| s.as_str().to_owned()).collect(),
+            tags: details.tags.iter().map(|t| t.as_str().to_owned()).collect(),
+            version: details.version.as_ref().map(ToString::to_string),
             protocol: text(&details.protocol),
             path: text(&details.path),
             description: text(&details.description),
@@ -119,8 +119,8 @@ impl Instance {
             status: instance.status(),
             served: instance.is_served(),
             reason: reason(instance),
-            source: instance.origin.source,
-            origin: (!instance.origin.name.is_empty()).then(|| instance.origin.name.to_string()),
+            source: instance.origin.source(),
+            origin: Some(instance.origin.name()).filter(|name| !name.is_empty()).map(str::to_owned),
             owner: instance.owner.as_deref().map(str::to_owned),
             lease: LeaseWish::of(said.lease),
             registered_at: timestamp(instance.registered_at),
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn the_reason_is_the_first_fact_that_decides() {
         let mut shown = instance(r#"{"service": "auth", "port": 1}"#);
-        let mut reason = |facts| {
-            shown.facts = facts;
+        let mut reason = |facts: Facts| {
+            shown.facts = facts.into();
             Instance::of(&shown, None, &terms()).reason.unwrap_or_default()
         };
         let failing = Check::Failing("timeout".into());

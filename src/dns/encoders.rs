@@ -13,7 +13,7 @@ use super::query::Request;
 use super::reply::Reply;
 use super::respond::respond;
 use super::transport::Transport;
-use crate::service::{Address, DomainName, Registration, Tag, Txt, registration};
+use crate::service::{Address, Details, DomainName, Registration, Tag, Txt, registration};
 use crate::zone::{DOMAIN_MAX, Snapshot, rtype, serving, serving_in};
 
 const IN: u16 = 1;
@@ -27,10 +27,10 @@ fn zone() -> Snapshot {
         addresses: addresses.iter().map(|a| Address::new(a.parse().unwrap()).unwrap()).collect(),
         ..registration(service, instance, host)
     };
-    let blue = || vec![Tag::new("blue").unwrap()];
+    let blue = || Details { tags: vec![Tag::new("blue").unwrap()], ..Details::default() }.into();
     let mut all = vec![
-        Registration { tags: blue(), ..at("auth", "Main Auth", "web1", &["10.0.0.1", "2001:db8::1"]) },
-        Registration { tags: blue(), ..at("auth", "a2", "Web2", &["10.0.0.2"]) },
+        Registration { details: blue(), ..at("auth", "Main Auth", "web1", &["10.0.0.1", "2001:db8::1"]) },
+        Registration { details: blue(), ..at("auth", "a2", "Web2", &["10.0.0.2"]) },
         at("http", r"Joe.s\ Küche", "WEB1", &["10.0.0.1", "10.0.0.9"]),
         at("_ntp._udp", "n", "ntp", &["2001:db8::2"]),
     ];
@@ -314,7 +314,8 @@ fn longest(excess: usize) -> (Snapshot, [String; 3]) {
     let domain: DomainName = zone.parse().unwrap();
     assert_eq!(domain.as_wire().len(), DOMAIN_MAX + excess);
     let tags = vec![Tag::new(&long(62)).unwrap()];
-    let registration = Registration { tags, ..registration(&service[1..], &instance, &long(63)) };
+    let details = Details { tags, ..Details::default() }.into();
+    let registration = Registration { details, ..registration(&service[1..], &instance, &long(63)) };
     let names = [
         format!("{service}._tcp.{zone}"),
         format!("_{}._sub.{service}._tcp.{zone}", long(62)),

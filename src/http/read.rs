@@ -129,7 +129,7 @@ mod tests {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);
             let registration = Json::parse(body.as_bytes()).unwrap().read::<Registration>().unwrap();
             let registration = registration.accept(&edge.terms, [10, 0, 0, 7].into(), None).unwrap();
-            let origin = Origin { source, name: "".into() };
+            let origin = Origin::new(source, "");
             let operation = Operation::Register { registration, origin, owner: None, condition: Condition::Always };
             edge.registry.apply(vec![operation]).await.remove(0).unwrap();
         }

@@ -63,9 +63,9 @@ impl Selection {
     pub(super) fn matches(&self, instance: &Instance) -> bool {
         self.types.match_glob(instance.id().service_type())
             && (self.status.is_empty() || self.status.contains(&instance.status()))
-            && (self.source.is_empty() || self.source.contains(&instance.origin.source))
+            && (self.source.is_empty() || self.source.contains(&instance.origin.source()))
             && self.instance.as_ref().is_none_or(|glob| glob.matches(instance.id().instance().as_str()))
-            && self.tags.iter().all(|tag| instance.registration.tags.contains(tag))
+            && self.tags.iter().all(|tag| instance.registration.details.tags.contains(tag))
             && (self.txt.is_empty() || self.has_attributes(instance))
     }
 

@@ -35,15 +35,12 @@ pub(super) fn registration(
     Some(Registration {
         id,
         host,
-        addresses,
+        addresses: addresses.into(),
         port,
         priority: target.priority,
         weight: target.weight,
         txt,
-        subtypes,
-        tags: Vec::new(),
-        version: None,
-        details: Details::default(),
+        details: Details { subtypes, ..Details::default() }.into(),
         // The TTLs are watched here, where a goodbye, a refresh and an interface that goes are seen as well.
         lease: Lease::UntilDeregistered,
         reported: Reported::Up,
@@ -152,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_instance_without_a_routable_address_is_registered_without_one() {
-        assert_eq!(made("web.local", 80, &["fe80::1"]).unwrap().addresses, []);
+        assert!(made("web.local", 80, &["fe80::1"]).unwrap().addresses.is_empty());
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Ledger {
 
 /// The operation that a word is.
 pub(super) fn operation((key, word): &Word) -> Operation {
-    let origin = Origin { source: Source::Mdns, name: Arc::clone(&key.0) };
+    let origin = Origin::new(Source::Mdns, &key.0);
     match word.clone() {
         Some(registration) => Operation::Register { registration, origin, owner: None, condition: Condition::Always },
         None => Operation::Deregister { id: key.1.clone(), origin, condition: Condition::Always },
@@ -135,7 +135,7 @@ mod tests {
     const IS_THERE: fn(&Key) -> Option<Registration> = |key| Some(registration(&key.1));
 
     fn applied() -> Applied {
-        let origin = Origin { source: Source::Mdns, name: link() };
+        let origin = Origin::new(Source::Mdns, &link());
         let instance = Instance::new(registration(&id("x")), origin, UnixMillis(0), Moment(0), Revision(0));
         Applied { instance: Arc::new(instance), created: true }
     }

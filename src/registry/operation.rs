@@ -8,7 +8,6 @@ use crate::service::{Instance, InstanceId, Origin, Registration, Revision, Sourc
 
 /// What is asked of the writer. Operations of one call are applied in order, atomically each.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are registrations; a box would cost each an allocation")]
 pub enum Operation {
     /// Upsert of a whole registration; renews the lease in any case.
     ///
@@ -49,7 +48,7 @@ impl Operation {
     /// Whether its answer waits for the store. What other sources say is theirs to repeat, and is not saved.
     pub(super) fn is_saved(&self) -> bool {
         match self {
-            Self::Register { origin, .. } | Self::Deregister { origin, .. } => origin.source == Source::Api,
+            Self::Register { origin, .. } | Self::Deregister { origin, .. } => origin.source() == Source::Api,
             Self::Renew(_) | Self::SetStatus { .. } => true,
         }
     }

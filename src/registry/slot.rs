@@ -56,5 +56,5 @@ impl Slot {
 
 /// The higher source first; within one, by name, so that the order does not depend on who came first.
 fn rank(a: &Origin, b: &Origin) -> std::cmp::Ordering {
-    b.source.cmp(&a.source).then_with(|| a.name.cmp(&b.name))
+    b.source().cmp(&a.source()).then_with(|| a.name().cmp(b.name()))
 }

@@ -81,7 +81,7 @@ impl Table {
         // It was claimed once, so it can be claimed again. Were the store edited by hand so that it cannot, the
         // later instance shares the label: better than to lose it.
         if let Ok(claimed) = self.hosts.claim(&instance) {
-            instance.host = claimed.host;
+            instance.serve_under(claimed.host);
         }
         let (id, origin) = (instance.id().clone(), instance.origin.clone());
         self.set(&id, &origin, Some(Arc::new(instance)));

@@ -123,7 +123,7 @@ async fn conditions_hold_or_nothing_happens() {
 #[tokio::test(start_paused = true)]
 async fn a_lower_source_surfaces_when_the_one_above_lapses() {
     let registry = start();
-    let link = Origin { source: Source::Mdns, name: "eth0".into() };
+    let link = Origin::new(Source::Mdns, "eth0");
     let Operation::Register { registration, owner, condition, .. } = register("a1", 120.0) else { unreachable!() };
     let announced = Operation::Register { registration, origin: link.clone(), owner, condition };
     apply(&registry, announced).await.unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::lease::Moment;
+use super::rare::Usual;
 
 /// What a service says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,6 +82,14 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Usual for Facts {
+    /// A running lease, and nobody says anything against it.
+    fn usual() -> &'static Self {
+        static USUAL: Facts = Facts { lapsed: None, reported: Reported::Up, check: Check::None, drained: false };
+        &USUAL
     }
 }
 

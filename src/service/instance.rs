@@ -8,6 +8,7 @@ use super::facts::{Facts, Status};
 use super::host::Host;
 use super::lease::{Lease, Moment, UnixMillis};
 use super::origin::Origin;
+use super::rare::Rare;
 use super::registration::{InstanceId, Registration};
 
 /// The number of a change; grows with every change of what is served or listed and never goes back.
@@ -51,14 +52,14 @@ const NEVER: u64 = SEALED - 1;
 pub struct Instance {
     /// What the service said.
     pub registration: Registration,
-    /// The target as served: the one asked for, or numbered where another claimant has that label.
-    pub host: Host,
+    /// Where that is not the one asked for.
+    served_under: Option<Box<Host>>,
     /// Who told us.
     pub origin: Origin,
     /// The name of the token that it was registered with, if any.
     pub owner: Option<Arc<str>>,
     /// Kept facts.
-    pub facts: Facts,
+    pub facts: Rare<Facts>,
     /// When it was first registered.
     pub registered_at: UnixMillis,
     /// The change that made it what it is.
@@ -73,10 +74,10 @@ impl Instance {
     pub fn new(registration: Registration, origin: Origin, wall: UnixMillis, now: Moment, revision: Revision) -> Self {
         let expires_at = end_of(registration.lease, now);
         Self {
-            host: registration.host.clone(),
+            served_under: None,
             origin,
             owner: None,
-            facts: Facts { reported: registration.reported, ..Facts::default() },
+            facts: Facts { reported: registration.reported, ..Facts::default() }.into(),
             registered_at: wall,
             revision,
             renewed_at: AtomicU64::new(wall.0),
@@ -95,6 +96,16 @@ impl Instance {
     /// Its identity.
     pub fn id(&self) -> &InstanceId {
         &self.registration.id
+    }
+
+    /// The target as served: the one asked for, or numbered where another claimant has that label.
+    pub fn host(&self) -> &Host {
+        self.served_under.as_deref().unwrap_or(&self.registration.host)
+    }
+
+    /// Serves it under `host`.
+    pub fn serve_under(&mut self, host: Host) {
+        self.served_under = (!host.is_spelled_as(&self.registration.host)).then(|| Box::new(host));
     }
 
     /// Starts the lease anew, never shortening it. False when the instance is sealed: the lease moved all the
@@ -158,7 +169,7 @@ impl Instance {
 
     /// Why it is not served although it is up.
     pub fn withheld(&self) -> Option<Withheld> {
-        let addressless = self.registration.addresses.is_empty() && matches!(self.host, Host::Label(_));
+        let addressless = self.registration.addresses.is_empty() && matches!(self.host(), Host::Label(_));
         addressless.then_some(Withheld::NoRoutableAddress)
     }
 
@@ -176,7 +187,7 @@ impl Clone for Instance {
     fn clone(&self) -> Self {
         Self {
             registration: self.registration.clone(),
-            host: self.host.clone(),
+            served_under: self.served_under.clone(),
             origin: self.origin.clone(),
             owner: self.owner.clone(),
             facts: self.facts.clone(),
@@ -199,7 +210,7 @@ mod tests {
     fn a_renewal_never_slips_in_beside_a_lapse() {
         let lease = Duration::from_secs(10);
         let mut registration = registration("auth", "a1", "web1");
-        registration.lease = Lease::For(lease);
+        registration.lease = lease.into();
         let instance = Instance::new(registration, Origin::api(), UnixMillis(0), Moment(0), Revision(1));
         assert!(instance.renew(UnixMillis(1), Moment(5_000)));
         assert!(!instance.lapse(Moment(14_999)), "renewed until 15 s");
@@ -210,7 +221,7 @@ mod tests {
     #[test]
     fn of_a_renewal_and_a_lapse_at_once_exactly_one_counts() {
         let mut registration = registration("auth", "a1", "web1");
-        registration.lease = Lease::For(Duration::from_secs(10));
+        registration.lease = Duration::from_secs(10).into();
         let end = Moment(10_000);
         let starts = std::sync::Barrier::new(2);
         let instances = std::iter::repeat_with(|| {

@@ -1,6 +1,7 @@
 //! Leases, and the two clocks that they are told by.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
@@ -10,8 +11,8 @@ use thiserror::Error;
 pub enum Lease {
     /// Written `0`.
     UntilDeregistered,
-    /// Whole milliseconds, never zero.
-    For(Duration),
+    /// Milliseconds.
+    For(NonZeroU64),
 }
 
 /// Which leases are granted, and which is given to whoever asks for none.
@@ -49,7 +50,7 @@ impl Lease {
     /// A lease of so many seconds; 0 is until deregistered.
     pub fn from_seconds(seconds: f64) -> Result<Self, LeaseError> {
         let duration = Duration::try_from_secs_f64(seconds).map_err(|_| LeaseError::Syntax)?;
-        Ok(Self::from_duration(duration))
+        Ok(duration.into())
     }
 
     /// Reads `90s`, `1m 30s` or `0`.
@@ -58,45 +59,48 @@ impl Lease {
             Ok(seconds) => return Self::from_seconds(seconds),
             Err(_) => humantime::parse_duration(text).map_err(|_| LeaseError::Syntax)?,
         };
-        Ok(Self::from_duration(duration))
-    }
-
-    fn from_duration(duration: Duration) -> Self {
-        if duration.is_zero() {
-            return Self::UntilDeregistered;
-        }
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self::For(Duration::from_millis(millis))
+        Ok(duration.into())
     }
 
     /// The lease as a duration, `None` where it does not end.
     pub fn duration(self) -> Option<Duration> {
         match self {
             Self::UntilDeregistered => None,
-            Self::For(duration) => Some(duration),
+            Self::For(millis) => Some(Duration::from_millis(millis.get())),
         }
     }
 
     /// Milliseconds, 0 for until deregistered: the form in which stores keep it.
     pub fn as_millis(self) -> u64 {
-        self.duration().map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+        match self {
+            Self::UntilDeregistered => 0,
+            Self::For(millis) => millis.get(),
+        }
     }
 
     /// The reverse of [`Lease::as_millis`].
     pub fn from_millis(millis: u64) -> Self {
-        Self::from_duration(Duration::from_millis(millis))
+        NonZeroU64::new(millis).map_or(Self::UntilDeregistered, Self::For)
+    }
+}
+
+impl From<Duration> for Lease {
+    /// In whole milliseconds, one at least; zero is until deregistered.
+    fn from(duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self::from_millis(if duration.is_zero() { 0 } else { millis.max(1) })
     }
 }
 
 impl LeaseLimits {
     /// The lease that is granted for a wish.
     pub fn grant(self, wish: Option<Lease>) -> Result<Lease, LeaseError> {
-        match wish {
-            None => Ok(Lease::For(self.default)),
-            Some(Lease::For(given)) if given < self.shortest || given > self.longest => {
+        let Some(lease) = wish else { return Ok(Lease::from(self.default)) };
+        match lease.duration() {
+            Some(given) if given < self.shortest || given > self.longest => {
                 Err(LeaseError::OutOfRange { given, limits: self })
             }
-            Some(lease) => Ok(lease),
+            _ => Ok(lease),
         }
     }
 }
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_seconds_or_text_with_a_unit() {
-        let ninety = Lease::For(Duration::from_secs(90));
+        let ninety = Lease::from(Duration::from_secs(90));
         assert_eq!(Lease::from_seconds(90.0), Ok(ninety));
         for text in ["90s", "1m 30s", "90", "90.0"] {
             assert_eq!(Lease::from_text(text), Ok(ninety), "{text}");
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_lease_out_of_range_names_the_range() {
-        assert_eq!(LIMITS.grant(None), Ok(Lease::For(LIMITS.default)));
+        assert_eq!(LIMITS.grant(None), Ok(LIMITS.default.into()));
         assert_eq!(LIMITS.grant(Some(Lease::UntilDeregistered)), Ok(Lease::UntilDeregistered));
         let error = LIMITS.grant(Some(Lease::from_seconds(4.5).unwrap())).unwrap_err();
         assert_eq!(error.to_string(), "is 4s 500ms; from 5s to 1day are allowed, or 0 for until deregistered");

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
@@ -208,7 +209,7 @@ fn is_direction_mark(c: char) -> bool {
 /// Kept in Normalization Form C (RFC 5198 §3). The case of ASCII letters is kept and ignored by `==`, `Hash`
 /// and `Ord`.
 #[derive(Clone, Debug)]
-pub struct InstanceName(Box<str>);
+pub struct InstanceName(EcoString);
 
 /// Why a text is no instance name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

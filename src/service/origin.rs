@@ -1,7 +1,7 @@
 //! Who told us.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,22 +46,37 @@ impl fmt::Display for Source {
     }
 }
 
-/// A source and where within it: an mDNS interface, a file. Empty for the API, whose doors are one.
+/// A source and where within it: an mDNS interface, a file. The API has no where: its doors are one.
 ///
-/// Instances of one origin that name the same host share it.
+/// Instances of one origin that name the same host share it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin {
-    /// Its rank.
-    pub source: Source,
-    /// Which of that source.
-    pub name: Arc<str>,
+pub struct Origin(Option<Arc<Place>>);
+
+/// Anywhere but the API, of which a million instances are and which takes no allocation.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Place {
+    source: Source,
+    name: Box<str>,
 }
 
 impl Origin {
     /// The API, all doors.
-    pub fn api() -> Self {
-        static NAMELESS: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
-        // Shared: a million instances are of this origin.
-        Self { source: Source::Api, name: Arc::clone(&NAMELESS) }
+    pub const fn api() -> Self {
+        Self(None)
+    }
+
+    /// `name` of this source; of the API there is one, so that its name is left out.
+    pub fn new(source: Source, name: &str) -> Self {
+        Self((source != Source::Api).then(|| Arc::new(Place { source, name: name.into() })))
+    }
+
+    /// Its rank.
+    pub fn source(&self) -> Source {
+        self.0.as_ref().map_or(Source::Api, |place| place.source)
+    }
+
+    /// Which of that source; empty for the API.
+    pub fn name(&self) -> &str {
+        self.0.as_ref().map_or("", |place| &place.name)
     }
 }

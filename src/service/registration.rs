@@ -1,52 +1,41 @@
 //! What a service says of itself.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
+use super::address::Addresses;
 use super::facts::Reported;
-use super::host::{Address, Host};
+use super::host::Host;
 use super::lease::Lease;
 use super::name::InstanceName;
+use super::rare::{Rare, Usual};
 use super::service_type::{ServiceType, Subtype, Tag};
 use super::txt::{Txt, TxtError};
 use super::version::Version;
 
 /// The identity of an instance: service, transport and instance name, ASCII case ignored. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct InstanceId(Arc<(ServiceType, InstanceName)>);
+///
+/// In the order of the type, then of the instance: the instances of a type are neighbours.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId {
+    service_type: ServiceType,
+    instance: InstanceName,
+}
 
 impl InstanceId {
     /// Joins the two names.
     pub fn new(service_type: ServiceType, instance: InstanceName) -> Self {
-        Self(Arc::new((service_type, instance)))
+        Self { service_type, instance }
     }
 
     /// The service type.
     pub fn service_type(&self) -> &ServiceType {
-        &self.0.0
+        &self.service_type
     }
 
     /// The instance name.
     pub fn instance(&self) -> &InstanceName {
-        &self.0.1
-    }
-}
-
-impl Ord for InstanceId {
-    /// By service type, then by instance: the instances of a type are neighbours.
-    fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) {
-            return Ordering::Equal;
-        }
-        self.0.cmp(&other.0)
-    }
-}
-
-impl PartialOrd for InstanceId {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+        &self.instance
     }
 }
 
@@ -71,7 +60,7 @@ pub struct Registration {
     /// The target as asked for; what is served may be numbered, see [`super::Instance::host`].
     pub host: Host,
     /// Addresses of the target. Empty for a foreign host, and for an announcement without a routable address.
-    pub addresses: Vec<Address>,
+    pub addresses: Addresses,
     /// Port of the service.
     pub port: NonZeroU16,
     /// Lower is tried first (RFC 2782).
@@ -80,23 +69,24 @@ pub struct Registration {
     pub weight: u16,
     /// Attributes as given.
     pub txt: Txt,
-    /// Subtypes as given (RFC 6763 §7.1).
-    pub subtypes: Vec<Subtype>,
-    /// Tags; each is a subtype, too.
-    pub tags: Vec<Tag>,
-    /// Exact version; its prefixes are subtypes, too.
-    pub version: Option<Version>,
-    /// Plain text for people and programs.
-    pub details: Details,
+    /// What most leave out.
+    pub details: Rare<Details>,
     /// How long it holds.
     pub lease: Lease,
     /// What the service says of its own state.
     pub reported: Reported,
 }
 
-/// Plain text about an instance; each is a TXT attribute of its name unless `txt` sets that key.
+/// What a registration may say beside where the service is. The version and the plain texts are TXT attributes of
+/// these names unless `txt` sets the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
+    /// Subtypes as given (RFC 6763 §7.1).
+    pub subtypes: Vec<Subtype>,
+    /// Tags; each is a subtype, too.
+    pub tags: Vec<Tag>,
+    /// Exact version; its prefixes are subtypes, too.
+    pub version: Option<Version>,
     /// What is spoken on the port, such as `wss`.
     pub protocol: Option<Box<str>>,
     /// Where on the port, such as `/login`.
@@ -107,13 +97,29 @@ pub struct Details {
     pub namespace: Option<Box<str>>,
 }
 
+impl Usual for Details {
+    /// Nothing.
+    fn usual() -> &'static Self {
+        static USUAL: Details = Details {
+            subtypes: Vec::new(),
+            tags: Vec::new(),
+            version: None,
+            protocol: None,
+            path: None,
+            description: None,
+            namespace: None,
+        };
+        &USUAL
+    }
+}
+
 impl Registration {
     /// The TXT record: `txt` as given, then `version` and [`Details`] where `txt` does not set their keys.
     ///
     /// Fails where the whole breaks a limit; an edge that accepts a registration has asked.
     pub fn served_txt(&self) -> Result<Txt, TxtError> {
-        let version = self.version.as_ref().map(ToString::to_string);
-        let Details { protocol, path, description, namespace } = &self.details;
+        let Details { version, protocol, path, description, namespace, .. } = &*self.details;
+        let version = version.as_ref().map(ToString::to_string);
         let fields = [
             ("version", version.as_deref()),
             ("protocol", protocol.as_deref()),
@@ -135,10 +141,11 @@ impl Registration {
 
     /// Every subtype that the instance is found under, each once: given, from tags, from the version.
     pub fn served_subtypes(&self) -> Vec<Subtype> {
-        let tags = self.tags.iter().map(Tag::subtype);
-        let versions = self.version.iter().flat_map(Version::subtypes);
+        let Details { subtypes, tags, version, .. } = &*self.details;
+        let tags = tags.iter().map(Tag::subtype);
+        let versions = version.iter().flat_map(Version::subtypes);
         let mut all: Vec<Subtype> = Vec::new();
-        for subtype in self.subtypes.iter().cloned().chain(tags).chain(versions) {
+        for subtype in subtypes.iter().cloned().chain(tags).chain(versions) {
             if !all.contains(&subtype) {
                 all.push(subtype);
             }
@@ -149,7 +156,7 @@ impl Registration {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::{HostLabel, TxtValue};
+    use super::super::{Address, HostLabel, TxtValue};
     use super::*;
 
     /// A plain registration for tests of any room: `instance` of `_service._tcp` on `host` at 10.0.0.1:80.
@@ -157,15 +164,12 @@ pub(crate) mod tests {
         Registration {
             id: InstanceId::new(service.parse().unwrap(), InstanceName::new(instance).unwrap()),
             host: Host::Label(HostLabel::new(host).unwrap()),
-            addresses: vec![Address::new([10, 0, 0, 1].into()).unwrap()],
+            addresses: vec![Address::new([10, 0, 0, 1].into()).unwrap()].into(),
             port: NonZeroU16::new(80).unwrap(),
             priority: 0,
             weight: 0,
             txt: Txt::default(),
-            subtypes: Vec::new(),
-            tags: Vec::new(),
-            version: None,
-            details: Details::default(),
+            details: Rare::default(),
             lease: Lease::from_seconds(60.0).unwrap(),
             reported: Reported::Up,
         }
@@ -175,7 +179,7 @@ pub(crate) mod tests {
     fn fields_join_the_txt_record_unless_it_sets_them() {
         let mut r = registration("auth", "a1", "web1");
         r.txt = Txt::new([("path", Some(&b"/mine"[..]))]).unwrap();
-        r.version = Some(Version::new("3.2.2").unwrap());
+        r.details.version = Some(Version::new("3.2.2").unwrap());
         r.details.path = Some("/login".into());
         r.details.protocol = Some("wss".into());
         let expected: [(&str, TxtValue<'_>); 3] =
@@ -193,9 +197,9 @@ pub(crate) mod tests {
     #[test]
     fn subtypes_come_from_three_places_and_once_each() {
         let mut r = registration("auth", "a1", "web1");
-        r.subtypes = vec![Subtype::new("_blue").unwrap()];
-        r.tags = vec![Tag::new("Blue").unwrap(), Tag::new("eu").unwrap()];
-        r.version = Some(Version::new("1.0.0").unwrap());
+        r.details.subtypes = vec![Subtype::new("_blue").unwrap()];
+        r.details.tags = vec![Tag::new("Blue").unwrap(), Tag::new("eu").unwrap()];
+        r.details.version = Some(Version::new("1.0.0").unwrap());
         let texts: Vec<_> = r.served_subtypes().iter().map(|s| s.as_str().to_owned()).collect();
         assert_eq!(texts, ["_blue", "_eu", "_v1", "_v1-0", "_v1-0-0"]);
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -53,7 +54,7 @@ impl fmt::Display for Transport {
 /// The case of ASCII letters is kept and ignored by `==`, `Hash` and `Ord`.
 #[derive(Debug, Clone)]
 pub struct ServiceType {
-    service: Box<str>,
+    service: EcoString,
     transport: Transport,
 }
 

@@ -41,7 +41,7 @@ impl Member {
         octets.extend(registration.priority.to_be_bytes());
         octets.extend(registration.weight.to_be_bytes());
         octets.extend(registration.port.get().to_be_bytes());
-        let (kind, target) = match &instance.host {
+        let (kind, target) = match instance.host() {
             Host::Label(label) => (0, prefixed(label.as_str())),
             Host::Foreign(name) => (1, name.as_wire().to_vec()),
         };
@@ -98,7 +98,7 @@ impl Keyed for Member {
 pub(super) fn ttl_of(instance: &Instance, zone_ttl: u32) -> u32 {
     let lease = instance.registration.lease.duration();
     let lease = lease.map_or(u32::MAX, |lease| u32::try_from(lease.as_secs()).unwrap_or(u32::MAX));
-    let multicast = if instance.origin.source == Source::Mdns { MULTICAST_TTL_MAX } else { u32::MAX };
+    let multicast = if instance.origin.source() == Source::Mdns { MULTICAST_TTL_MAX } else { u32::MAX };
     zone_ttl.min(lease).min(multicast)
 }
 

@@ -249,9 +249,9 @@ impl Contribution {
         let Instance { registration, origin, .. } = instance;
         let claim = |label: &str| {
             let ttl = ttl_of(instance, zone_ttl);
-            (prefixed(label), Claim { addresses: registration.addresses.clone(), source: origin.source, ttl })
+            (prefixed(label), Claim { addresses: registration.addresses.to_vec(), source: origin.source(), ttl })
         };
-        let host = match &instance.host {
+        let host = match instance.host() {
             Host::Label(label) => Some(claim(label.as_str())),
             Host::Foreign(_) => None,
         };

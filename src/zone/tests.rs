@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Answer, Config, Name, Question, Rdata, Rrset, Snapshot, rtype};
 use crate::service::{
-    Address, Cause, Change, DomainName, Facts, Instance, Lease, Moment, Origin, Registration, Revision, Source,
-    Subtype, Tag, Txt, UnixMillis, registration,
+    Address, Addresses, Cause, Change, Details, DomainName, Instance, Lease, Moment, Origin, Rare, Registration,
+    Revision, Source, Subtype, Tag, Txt, UnixMillis, registration,
 };
 
 const TYPE65280: u16 = 65280;
@@ -139,14 +139,18 @@ fn text(name: &Name<'_>) -> String {
 }
 
 fn instance(registration: Registration, source: Source) -> Arc<Instance> {
-    let origin = Origin { source, name: "".into() };
+    let origin = Origin::new(source, "");
     Arc::new(Instance::new(registration, origin, UnixMillis(0), Moment(0), Revision(1)))
 }
 
 fn drained(of: &Arc<Instance>) -> Arc<Instance> {
     let mut instance = Instance::clone(of);
-    instance.facts = Facts { drained: true, ..instance.facts };
+    instance.facts.drained = true;
     Arc::new(instance)
+}
+
+fn tagged(tags: Vec<Tag>) -> Rare<Details> {
+    Details { tags, ..Details::default() }.into()
 }
 
 fn at(service: &str, instance: &str, host: &str, addresses: &[&str]) -> Registration {
@@ -231,7 +235,8 @@ fn the_apex_has_soa_and_ns_and_the_zone_is_browsable() {
 fn services_are_listed_once_while_they_are_served() {
     let mut zone = Fixture::new();
     assert_eq!(zone.ask("_services._dns-sd._udp.registry.local", rtype::PTR), ["NODATA"]);
-    let a1 = zone.add(Registration { tags: vec![Tag::new("blue").unwrap()], ..registration("auth", "a1", "web1") });
+    let a1 = zone
+        .add(Registration { details: tagged(vec![Tag::new("blue").unwrap()]), ..registration("auth", "a1", "web1") });
     zone.add(registration("auth", "a2", "web1"));
     let a2 = zone.add(registration("_ntp._udp", "n", "web1"));
     assert_eq!(
@@ -247,7 +252,7 @@ fn services_are_listed_once_while_they_are_served() {
 fn the_code_depends_on_the_name_and_never_on_the_type() {
     let mut zone = Fixture::new();
     let tags = vec![Tag::new("blue").unwrap()];
-    let a1 = zone.add(Registration { tags, ..at("auth", "a1", "web1", &["10.0.0.1"]) });
+    let a1 = zone.add(Registration { details: tagged(tags), ..at("auth", "a1", "web1", &["10.0.0.1"]) });
     let exists = [
         "registry.local",
         "_tcp.registry.local",
@@ -311,7 +316,10 @@ fn any_gets_one_rrset() {
 fn a_subtype_leads_to_base_names_and_their_targets() {
     let mut zone = Fixture::new();
     let subtypes = vec![Subtype::new("_printer").unwrap()];
-    zone.add(Registration { subtypes, ..registration("http", "p1", "web1") });
+    zone.add(Registration {
+        details: Details { subtypes, ..Details::default() }.into(),
+        ..registration("http", "p1", "web1")
+    });
     zone.add(registration("http", "p2", "web2"));
     let name = "_PRINTER._sub._http._tcp.registry.local";
     assert_eq!(zone.ask(name, rtype::PTR), ["30 PTR p1._http._tcp.registry.local."]);
@@ -368,7 +376,7 @@ fn a_service_name_has_the_addresses_of_its_instances_unless_a_host_has_it() {
 fn a_foreign_host_is_a_target_without_addresses() {
     let mut zone = Fixture::new();
     let host = crate::service::Host::Foreign("Db.Example.ORG".parse().unwrap());
-    zone.add(Registration { host, addresses: Vec::new(), ..registration("pg", "db", "x") });
+    zone.add(Registration { host, addresses: Addresses::default(), ..registration("pg", "db", "x") });
     assert_eq!(zone.ask("_pg._tcp.registry.local", rtype::SRV), ["30 SRV 0 0 80 Db.Example.ORG."]);
     assert!(zone.additionals("_pg._tcp.registry.local", rtype::SRV).is_empty());
     assert_eq!(zone.ask("pg.registry.local", rtype::A), ["NXDOMAIN"]);
@@ -441,7 +449,7 @@ fn the_serial_moves_when_a_record_does_and_only_then() {
 fn every_record_of_an_instance_goes_in_one_serial_step() {
     let mut zone = Fixture::new();
     let tags = vec![Tag::new("blue").unwrap()];
-    let a1 = zone.add(Registration { tags, ..registration("auth", "a1", "web1") });
+    let a1 = zone.add(Registration { details: tagged(tags), ..registration("auth", "a1", "web1") });
     let before = zone.serial();
     zone.change(Some(&a1), None);
     assert_eq!(zone.serial(), before + 1);
@@ -461,8 +469,9 @@ fn every_record_of_an_instance_goes_in_one_serial_step() {
 fn an_instance_that_moves_leaves_nothing_behind() {
     let mut zone = Fixture::new();
     let tags = |text: &str| vec![Tag::new(text).unwrap()];
-    let here = zone.add(Registration { tags: tags("blue"), ..at("auth", "a1", "web1", &["10.0.0.1"]) });
-    let there = instance(Registration { tags: tags("red"), ..at("auth", "A1", "web2", &["10.0.0.2"]) }, Source::Api);
+    let here = zone.add(Registration { details: tagged(tags("blue")), ..at("auth", "a1", "web1", &["10.0.0.1"]) });
+    let there =
+        instance(Registration { details: tagged(tags("red")), ..at("auth", "A1", "web2", &["10.0.0.2"]) }, Source::Api);
     zone.change(Some(&here), Some(&there));
     assert_eq!(zone.ask("_auth._tcp.registry.local", rtype::PTR), ["30 PTR A1._auth._tcp.registry.local."]);
     assert_eq!(zone.ask("_red._sub._auth._tcp.registry.local", rtype::SRV).len(), 1);
@@ -489,7 +498,7 @@ fn several_zones_serve_the_same() {
 fn an_answer_says_which_service_type_was_asked_for() {
     let mut zone = Fixture::new();
     let tags = vec![Tag::new("blue").unwrap()];
-    let a1 = zone.add(Registration { tags, ..at("auth", "a1", "web1", &["10.0.0.1"]) });
+    let a1 = zone.add(Registration { details: tagged(tags), ..at("auth", "a1", "web1", &["10.0.0.1"]) });
     zone.add(registration("http", "h", "web1"));
     let place = |zone: &Fixture, name: &str, rtype| {
         let name: DomainName = format!("{name}registry.local").parse().unwrap();

@@ -200,8 +200,8 @@ fn a_subtype_lasts_until_it_is_taken_back() {
     let blue = || Fact::Subtype(an_instance("x", "http"), Subtype::new("_blue").unwrap());
     hear(&mut link, blue(), TTL, start);
     hear(&mut link, blue(), TTL, start);
-    assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().subtypes.len(), 1);
+    assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().details.subtypes.len(), 1);
     hear(&mut link, blue(), Duration::ZERO, start);
     link.sweep(start + GRACE);
-    assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().subtypes.len(), 0);
+    assert_eq!(link.registration(&an_instance("x", "http").id).unwrap().details.subtypes.len(), 0);
 }

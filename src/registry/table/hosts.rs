@@ -65,7 +65,7 @@ impl Claimant {
     }
 
     fn is_lower(&self) -> bool {
-        self.origin.source != Source::Api
+        self.origin.source() != Source::Api
     }
 
     fn key(&self) -> (Origin, HostLabel) {
@@ -89,7 +89,7 @@ impl Hosts {
             (Some(served), _) => served.clone(),
             (None, None) => claimant.requested.clone(),
             (None, Some(holder)) if holder.claimant == claimant => claimant.requested.clone(),
-            (None, Some(holder)) if holder.claimant.origin.source < claimant.origin.source => {
+            (None, Some(holder)) if holder.claimant.origin.source() < claimant.origin.source() => {
                 moved = self.evict(&claimant.requested);
                 claimant.requested.clone()
             }
@@ -110,7 +110,7 @@ impl Hosts {
 
     /// Gives up what `instance` is served under.
     pub(super) fn release(&mut self, instance: &Instance) {
-        let Host::Label(served) = &instance.host else { return };
+        let Host::Label(served) = instance.host() else { return };
         let Some(claimant) = Claimant::of(instance) else { return };
         let Some(holder) = self.holders.get_mut(served).filter(|holder| holder.claimant == claimant) else { return };
         holder.instances -= 1;

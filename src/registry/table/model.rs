@@ -127,7 +127,7 @@ impl Model {
     fn seen(&self) -> BTreeMap<InstanceId, Vec<Seen>> {
         let mut all: BTreeMap<InstanceId, Vec<Seen>> = BTreeMap::new();
         let mut entries = self.entries.clone();
-        entries.sort_by(|a, b| b.origin.source.cmp(&a.origin.source).then(a.origin.name.cmp(&b.origin.name)));
+        entries.sort_by(|a, b| b.origin.source().cmp(&a.origin.source()).then(a.origin.name().cmp(b.origin.name())));
         for e in entries {
             let lapsed = e.facts.lapsed.map(|moment| moment.0);
             let seen = (e.origin, e.facts.status(), e.host, e.expires, lapsed, e.registered);
@@ -159,14 +159,14 @@ fn claim(
     }
     let wanted = asked.host.to_string().to_lowercase();
     let Some(holder) = others.iter().find(|e| e.host == wanted).cloned() else { return Ok(wanted) };
-    if holder.origin.source < origin.source {
+    if holder.origin.source() < origin.source() {
         let free = free_label(others, &holder.registration.host);
         for e in others.iter_mut().filter(|e| e.host == wanted) {
             e.host.clone_from(&free);
         }
         return Ok(wanted);
     }
-    if origin.source == Source::Api { Err("not yours") } else { Ok(free_label(others, &asked.host)) }
+    if origin.source() == Source::Api { Err("not yours") } else { Ok(free_label(others, &asked.host)) }
 }
 
 fn free_label(others: &[Entry], host: &Host) -> String {
@@ -178,7 +178,7 @@ fn free_label(others: &[Entry], host: &Host) -> String {
 fn seen(table: &Table) -> BTreeMap<InstanceId, Vec<Seen>> {
     let one = |i: &Arc<Instance>| {
         let (lapsed, expires) = (i.facts.lapsed.map(|moment| moment.0), i.expires_at().map(|moment| moment.0));
-        (i.origin.clone(), i.status(), i.host.to_string().to_lowercase(), expires, lapsed, i.registered_at.0)
+        (i.origin.clone(), i.status(), i.host().to_string().to_lowercase(), expires, lapsed, i.registered_at.0)
     };
     table.slots().iter().map(|(id, slot)| (id.clone(), slot.instances().map(one).collect())).collect()
 }
@@ -204,9 +204,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     let id = (0..4_u8).prop_map(|n| registration("auth", &format!("a{n}"), "h").id);
     let origin = prop_oneof![
         4 => Just(Origin::api()),
-        2 => Just(Origin { source: Source::Mdns, name: "eth0".into() }),
-        1 => Just(Origin { source: Source::Mdns, name: "eth1".into() }),
-        1 => Just(Origin { source: Source::File, name: "services.toml".into() }),
+        2 => Just(Origin::new(Source::Mdns, "eth0")),
+        1 => Just(Origin::new(Source::Mdns, "eth1")),
+        1 => Just(Origin::new(Source::File, "services.toml")),
     ];
     let lease = prop_oneof![4 => 1..30_u64, 1 => Just(0)];
     let host = prop_oneof![3 => Just("h"), 1 => Just("h-2"), 2 => Just("other"), 1 => Just("H")];
@@ -222,7 +222,7 @@ fn operation() -> impl Strategy<Value = Operation> {
             registration.lease = Lease::from_millis(lease * 1000);
             registration.reported = reported;
             // Only the doors know tokens.
-            let owner = owner.filter(|_| origin.source == Source::Api);
+            let owner = owner.filter(|_| origin.source() == Source::Api);
             Operation::Register { registration, origin, owner, condition }
         },
     );

@@ -44,7 +44,7 @@ impl Table {
             return Err(Refusal::Full(self.max_instances));
         }
         let mut instance = instance(told, now);
-        instance.host = self.claim_host(&instance, journal)?;
+        instance.serve_under(self.claim_host(&instance, journal)?);
         Ok(Applied { instance: self.put(instance, Cause::Registered, journal), created: true })
     }
 
@@ -64,11 +64,11 @@ impl Table {
         }
         let mut instance = instance(told, now);
         instance.registered_at = existing.registered_at;
-        instance.facts.check = existing.facts.check.clone();
-        instance.facts.drained = existing.facts.drained;
-        instance.host = self.move_host(existing, &instance, journal)?;
+        instance.facts =
+            Facts { lapsed: None, reported: registration.reported, ..Facts::clone(&existing.facts) }.into();
+        instance.serve_under(self.move_host(existing, &instance, journal)?);
         let only_lapsed = instance.registration == existing.registration
-            && instance.facts == (Facts { lapsed: None, ..existing.facts.clone() });
+            && *instance.facts == (Facts { lapsed: None, ..Facts::clone(&existing.facts) });
         let cause = if only_lapsed { Cause::Revived } else { Cause::Registered };
         Ok(Applied { instance: self.put(instance, cause, journal), created: false })
     }
@@ -79,8 +79,8 @@ impl Table {
             return Ok(renewed(existing, now, journal));
         }
         let mut instance = instance((&existing.registration, &existing.origin, existing.owner.as_ref()), now);
-        instance.host = existing.host.clone();
-        instance.facts = Facts { lapsed: None, ..existing.facts.clone() };
+        instance.serve_under(existing.host().clone());
+        instance.facts = Facts { lapsed: None, ..Facts::clone(&existing.facts) }.into();
         instance.registered_at = existing.registered_at;
         Ok(Applied { instance: self.put(instance, Cause::Revived, journal), created: false })
     }
@@ -105,7 +105,7 @@ impl Table {
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
         let existing = self.held(id, &Origin::api(), condition)?;
-        let mut facts = existing.facts.clone();
+        let mut facts = Facts::clone(&existing.facts);
         match wish {
             StatusWish::Starting => facts.reported = Reported::Starting,
             StatusWish::Up => {
@@ -118,11 +118,11 @@ impl Table {
             StatusWish::Down(reason) => facts.check = Check::Failing(Arc::clone(reason)),
             StatusWish::OutOfService => facts.drained = true,
         }
-        if facts == existing.facts {
+        if facts == *existing.facts {
             return Ok(Applied { instance: existing, created: false });
         }
         let mut instance = Instance::clone(&existing);
-        instance.facts = facts;
+        instance.facts = facts.into();
         Ok(Applied { instance: self.put(instance, Cause::StatusSet, journal), created: false })
     }
 
@@ -139,7 +139,7 @@ impl Table {
         let claimed = self.hosts.claim(instance).map_err(not_yours)?;
         for (id, origin, host) in claimed.moved {
             let mut lower = Instance::clone(self.get(&id, &origin).expect("who holds a label is in the table"));
-            lower.host = host;
+            lower.serve_under(host);
             self.put(lower, Cause::Followed, journal);
         }
         Ok(claimed.host)
@@ -148,7 +148,7 @@ impl Table {
     /// The host of `after`, which is to replace `before`.
     fn move_host(&mut self, before: &Instance, after: &Instance, journal: &mut Journal) -> Result<Host, Refusal> {
         if Hosts::same_claim(before, after) {
-            return Ok(before.host.clone());
+            return Ok(before.host().clone());
         }
         // A refused claim must not cost the old one.
         let unmoved = self.hosts.clone();

@@ -96,7 +96,7 @@ fn drain(id: &InstanceId) -> Operation {
 
 fn announce(instance: &str, lease: f64) -> Operation {
     let Operation::Register { registration, owner, condition, .. } = register(instance, lease) else { unreachable!() };
-    let origin = Origin { source: Source::Mdns, name: "eth0".into() };
+    let origin = Origin::new(Source::Mdns, "eth0");
     Operation::Register { registration, origin, owner, condition }
 }
 

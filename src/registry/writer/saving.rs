@@ -179,14 +179,14 @@ pub(super) async fn outcome(saving: &mut Option<Saving>) -> Result<(), SaveError
 /// The identities whose rows a journal touches.
 pub(super) fn saved_ids(journal: &Journal) -> impl Iterator<Item = InstanceId> {
     let sides = journal.replaced.iter().filter_map(|r| r.after.as_ref().or(r.before.as_ref()));
-    sides.filter(|i| i.origin.source == Source::Api).map(|i| i.id().clone())
+    sides.filter(|i| i.origin.source() == Source::Api).map(|i| i.id().clone())
 }
 
 /// Whether a crash would lose nothing that counts if the store had `saved` for `now`. What differs then is the
 /// revision, the times of the lease, and a lapse, which comes again.
 fn reads_back_as(saved: Option<&Arc<Instance>>, now: Option<&Arc<Instance>>) -> bool {
     let (Some(saved), Some(now)) = (saved, now) else { return saved.is_none() && now.is_none() };
-    let facts = |instance: &Instance| Facts { lapsed: None, ..instance.facts.clone() };
+    let facts = |instance: &Instance| Facts { lapsed: None, ..Facts::clone(&instance.facts) };
     saved.registration == now.registration
         && saved.owner == now.owner
         && saved.registered_at == now.registered_at

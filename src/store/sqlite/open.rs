@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::row::{self, COLUMNS, Saved};
 use super::schema::{self, APPLICATION_ID, Header};
-use crate::service::{Instance, Lease, Moment, Revision};
+use crate::service::{Instance, Moment, Revision};
 use crate::store::{Contents, OpenError};
 
 /// How long to wait for the one before us, which may be closing.
@@ -149,10 +149,10 @@ fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), O
 /// One lease of running time from the end of the run in which it was last heard of.
 fn restored(saved: Saved, end_of_run: Moment) -> Instance {
     let Saved { instance, renewed_at, .. } = saved;
-    let expires_at = match (instance.facts.lapsed, instance.registration.lease) {
+    let expires_at = match (instance.facts.lapsed, instance.registration.lease.duration()) {
         (Some(lapsed), _) => lapsed,
-        (None, Lease::For(lease)) => end_of_run.after(lease),
-        (None, Lease::UntilDeregistered) => Moment(u64::MAX),
+        (None, Some(lease)) => end_of_run.after(lease),
+        (None, None) => Moment(u64::MAX),
     };
     instance.restored(renewed_at, expires_at)
 }

@@ -67,9 +67,10 @@ pub(super) fn key(id: &InstanceId) -> [Value; 3] {
 
 /// The values of [`COLUMNS`].
 pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len()] {
-    let Registration { id, host, addresses, port, priority, weight, txt, subtypes, tags, version, details, .. } =
+    let Registration { id, host, addresses, port, priority, weight, txt, details, lease, reported: registered_as } =
         &instance.registration;
-    let Facts { lapsed, reported, check, drained } = &instance.facts;
+    let Details { subtypes, tags, version, protocol, path, description, namespace } = &**details;
+    let Facts { lapsed, reported, check, drained } = &*instance.facts;
     let (health, reason) = match check {
         Check::None => (None, None),
         Check::Passing => (Some("passing"), None),
@@ -89,12 +90,12 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
         list(subtypes.iter().map(|s| s.as_str().to_owned())),
         list(tags.iter().map(|t| t.as_str().to_owned())),
         version.as_ref().map(ToString::to_string).into(),
-        optional(details.protocol.as_deref()),
-        optional(details.path.as_deref()),
-        optional(details.description.as_deref()),
-        optional(details.namespace.as_deref()),
-        number(instance.registration.lease.as_millis()),
-        text(word(instance.registration.reported)),
+        optional(protocol.as_deref()),
+        optional(path.as_deref()),
+        optional(description.as_deref()),
+        optional(namespace.as_deref()),
+        number(lease.as_millis()),
+        text(word(*registered_as)),
         optional(instance.owner.as_deref()),
         text(word(*reported)),
         optional(health),
@@ -127,15 +128,16 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
         priority: columns.take(Ok::<u16, String>)?,
         weight: columns.take(Ok::<u16, String>)?,
         txt: columns.take(|wire: Vec<u8>| Txt::from_wire(&wire).ok_or("is no TXT RDATA"))?,
-        subtypes: columns.list(|text| Subtype::new(&text))?,
-        tags: columns.list(|text| Tag::new(&text))?,
-        version: columns.take(|text: Option<String>| text.as_deref().map(Version::new).transpose())?,
         details: Details {
+            subtypes: columns.list(|text| Subtype::new(&text))?,
+            tags: columns.list(|text| Tag::new(&text))?,
+            version: columns.take(|text: Option<String>| text.as_deref().map(Version::new).transpose())?,
             protocol: columns.plain()?,
             path: columns.plain()?,
             description: columns.plain()?,
             namespace: columns.plain()?,
-        },
+        }
+        .into(),
         lease: Lease::from_millis(columns.number()?),
         reported: columns.take(|text: String| parse_word(&text))?,
     };
@@ -156,7 +158,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
     let revision = Revision(columns.number()?);
     let mut instance = Instance::new(registration, Origin::api(), registered_at, Moment::default(), revision);
     instance.owner = owner.map(Arc::from);
-    instance.facts = Facts { lapsed, reported, check, drained };
+    instance.facts = Facts { lapsed, reported, check, drained }.into();
     Ok(Saved { instance, renewed_at, boot: columns.take(Ok::<i64, String>)? })
 }
 
@@ -183,7 +185,10 @@ impl Columns<'_> {
         self.take(|number: i64| u64::try_from(number))
     }
 
-    fn list<T, E: Display>(&mut self, parse: impl Fn(String) -> Result<T, E>) -> Result<Vec<T>, BadColumn> {
+    fn list<T, E: Display, L: FromIterator<T>>(
+        &mut self,
+        parse: impl Fn(String) -> Result<T, E>,
+    ) -> Result<L, BadColumn> {
         self.take(|text: String| {
             let texts: Vec<String> = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             texts.into_iter().map(|text| parse(text).map_err(|e| e.to_string())).collect::<Result<_, String>>()

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::service::{
-    Check, Details, Facts, Host, Instance, Lease, Origin, Reported, Revision, Subtype, Tag, Txt, UnixMillis, Version,
-    registration,
+    Address, Check, Details, Facts, Host, Instance, Lease, Origin, Reported, Revision, Subtype, Tag, Txt, UnixMillis,
+    Version, registration,
 };
 use crate::store::{Config, Opened, Store};
 
@@ -47,19 +47,25 @@ async fn an_instance_comes_back_with_every_field() {
     let directory = TempDir::new().unwrap();
     let mut registration = registration("Auth", "Main Küche.\\\"'", "Web1");
     registration.host = Host::new("a.example.org", &[]).unwrap();
-    registration.addresses.push(crate::service::Address::new("2001:db8::1".parse().unwrap()).unwrap());
+    let addresses = ["10.0.0.1", "2001:db8::1"].map(|a| Address::new(a.parse().unwrap()).unwrap());
+    registration.addresses = addresses.into_iter().collect();
     (registration.priority, registration.weight) = (65_535, 1);
     registration.txt = Txt::new([("a", None), ("b", Some(&b""[..])), ("c", Some(b"\xff\0"))]).unwrap();
-    registration.subtypes = vec![Subtype::new("__x").unwrap()];
-    registration.tags = vec![Tag::new("blue").unwrap()];
-    registration.version = Some(Version::new("3.2.2-rc.1+b").unwrap());
-    registration.details = Details { path: Some("/login".into()), description: Some("".into()), ..Details::default() };
+    registration.details = Details {
+        subtypes: vec![Subtype::new("__x").unwrap()],
+        tags: vec![Tag::new("blue").unwrap()],
+        version: Some(Version::new("3.2.2-rc.1+b").unwrap()),
+        path: Some("/login".into()),
+        description: Some("".into()),
+        ..Details::default()
+    }
+    .into();
     registration.lease = Lease::UntilDeregistered;
     registration.reported = Reported::Starting;
     let mut instance = Instance::new(registration, Origin::api(), UnixMillis(5), Moment(0), Revision(7));
     instance.owner = Some("team".into());
     let check = Check::Failing("timeout".into());
-    instance.facts = Facts { lapsed: Some(Moment(3)), reported: Reported::Left, check, drained: true };
+    instance.facts = Facts { lapsed: Some(Moment(3)), reported: Reported::Left, check, drained: true }.into();
     let instance = Arc::new(instance);
 
     let Opened { store, contents } = open(directory.path()).unwrap();
