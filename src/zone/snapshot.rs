@@ -104,10 +104,16 @@ impl Snapshot {
     #[must_use]
     pub fn with(&self, changes: &[Change]) -> Self {
         let mut next = self.clone();
-        for change in changes {
-            next.apply(change);
-        }
+        next.extend(changes);
         next
+    }
+
+    /// As [`Snapshot::with`], in place: nothing is copied where nobody else holds these zones, as while a registry
+    /// starts and takes in what its store remembers piece by piece.
+    pub fn extend(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.apply(change);
+        }
     }
 
     fn apply(&mut self, change: &Change) {
