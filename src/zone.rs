@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{DomainName, NAME_MAX};
 
-pub use answer::{Answer, Name, Rdata, Records, Rrset, rtype};
+pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
 pub use lookup::Question;
 pub use place::Place;
 pub use snapshot::Snapshot;

@@ -142,7 +142,7 @@ impl Response {
                 let _ = section.add(&soa, 0, &mut self.authorities);
                 return Ok(ResponseCode::NXDomain);
             }
-            Answer::NoData(soa, _) => {
+            Answer::NoData(soa, ..) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
             }
             Answer::Records(records) => self.fill(&mut section, &records, context),

@@ -39,7 +39,7 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, opt: &Opt, seed: usi
     let mut counts = Counts::default();
     let flags = match answer {
         Answer::Refused => 0,
-        Answer::NxDomain(soa) | Answer::NoData(soa, _) => message.required(soa, seed, &mut counts.authority),
+        Answer::NxDomain(soa) | Answer::NoData(soa, ..) => message.required(soa, seed, &mut counts.authority),
         Answer::Records(records) => {
             let flags = message.required(&records.answer, seed, &mut counts.answer);
             if flags & TRUNCATED == 0 {

@@ -37,8 +37,9 @@ pub enum Answer<'a> {
     Refused,
     /// Nothing is at the name or below it (RFC 8020 §2); with the SOA record that bounds how long this holds.
     NxDomain(Rrset<'a>),
-    /// The name exists without such records (RFC 2308 §2.2); with the SOA record, and see [`Answer::place`].
-    NoData(Rrset<'a>, Option<Place>),
+    /// The name exists without such records (RFC 2308 §2.2); with the SOA record, and see [`Answer::place`] and
+    /// [`Answer::remark`].
+    NoData(Rrset<'a>, Option<Place>, Option<Remark>),
     /// These.
     Records(Records<'a>),
 }
@@ -49,10 +50,31 @@ impl Answer<'_> {
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::Refused | Self::NxDomain(_) => None,
-            Self::NoData(_, place) => *place,
+            Self::NoData(_, place, _) => *place,
             Self::Records(records) => records.place,
         }
     }
+
+    /// What a person would want to know besides.
+    pub fn remark(&self) -> Option<Remark> {
+        match self {
+            Self::Refused | Self::NxDomain(_) => None,
+            Self::NoData(.., remark) => *remark,
+            Self::Records(records) => records.remark,
+        }
+    }
+}
+
+/// Why an answer has less than its reader may expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remark {
+    /// None of the instances of a service type or subtype is up.
+    NothingUp {
+        /// How many there are.
+        known: u32,
+    },
+    /// More may match a glob than were looked at or are returned.
+    Cut,
 }
 
 /// The RRset asked for, and the way to what belongs with it.
@@ -61,6 +83,7 @@ pub struct Records<'a> {
     /// What was asked for.
     pub answer: Rrset<'a>,
     pub(super) place: Option<Place>,
+    pub(super) remark: Option<Remark>,
     pub(super) snapshot: &'a Snapshot,
 }
 

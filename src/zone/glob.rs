@@ -12,8 +12,13 @@ use crate::service::Glob;
 /// Names examined, at most, for each that may be returned.
 const EXAMINED_PER_RETURNED: usize = 10;
 
-/// Instances that match, each with its service type; never empty.
-pub(super) struct Matches<'a>(pub(super) Vec<(&'a Member, &'a Group)>);
+/// Instances that match.
+pub(super) struct Matches<'a> {
+    /// Each with its service type; never empty.
+    pub(super) found: Vec<(&'a Member, &'a Group)>,
+    /// Whether a limit ended the search.
+    pub(super) is_cut: bool,
+}
 
 impl<'a> Matches<'a> {
     /// Every instance of the services whose label matches; labels in wire form, lower case.
@@ -39,7 +44,7 @@ impl<'a> Matches<'a> {
 
     /// The shortest of the members', in seconds.
     pub(super) fn ttl(&self) -> u32 {
-        self.0.iter().map(|(member, _)| member.ttl()).min().expect("never empty")
+        self.found.iter().map(|(member, _)| member.ttl()).min().expect("never empty")
     }
 }
 
@@ -73,11 +78,12 @@ struct Search<'a> {
     found: Vec<(&'a Member, &'a Group)>,
     limit: usize,
     to_examine: usize,
+    is_cut: bool,
 }
 
 impl<'a> Search<'a> {
     fn new(limit: usize) -> Self {
-        Self { found: Vec::new(), limit, to_examine: limit.saturating_mul(EXAMINED_PER_RETURNED) }
+        Self { found: Vec::new(), limit, to_examine: limit.saturating_mul(EXAMINED_PER_RETURNED), is_cut: false }
     }
 
     fn run(
@@ -99,13 +105,14 @@ impl<'a> Search<'a> {
                 self.members(&service.all, instance);
             }
         }
-        (!self.found.is_empty()).then_some(Matches(self.found))
+        (!self.found.is_empty()).then_some(Matches { found: self.found, is_cut: self.is_cut })
     }
 
     fn members(&mut self, service: &'a Group, instance: Option<&Pattern<'_>>) {
         let Some(instance) = instance else {
             let room = self.limit - self.found.len();
             self.found.extend(service.members.iter().take(room).map(|member| (member, service)));
+            self.is_cut |= service.members.len() > room;
             return;
         };
         for member in instance.candidates(&service.members) {
@@ -122,6 +129,7 @@ impl<'a> Search<'a> {
     fn may_examine(&mut self) -> bool {
         let may = self.to_examine > 0 && self.found.len() < self.limit;
         self.to_examine = self.to_examine.saturating_sub(1);
+        self.is_cut |= !may;
         may
     }
 }

@@ -4,7 +4,7 @@
 //! NXDOMAIN for the type that was asked (RFC 2308 §2.2).
 
 use super::addresses::Addresses;
-use super::answer::{Answer, Data, Records, Rrset, rtype};
+use super::answer::{Answer, Data, Records, Remark, Rrset, rtype};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::Matches;
 use super::labels::Labels;
@@ -55,6 +55,14 @@ impl Found<'_> {
             _ => None,
         }
     }
+
+    fn remark(&self) -> Option<Remark> {
+        match self {
+            Self::Group(group, _) if group.members.is_empty() => Some(Remark::NothingUp { known: group.known }),
+            Self::Glob(matches) if matches.is_cut => Some(Remark::Cut),
+            _ => None,
+        }
+    }
 }
 
 impl Snapshot {
@@ -68,10 +76,10 @@ impl Snapshot {
         match self.find(&labels, question.globs) {
             None => Answer::NxDomain(self.negative(zone)),
             Some(found) => {
-                let place = found.place();
+                let (place, remark) = (found.place(), found.remark());
                 match self.rrset(found, question.rtype, zone) {
-                    None => Answer::NoData(self.negative(zone), place),
-                    Some(answer) => Answer::Records(Records { answer, place, snapshot: self }),
+                    None => Answer::NoData(self.negative(zone), place, remark),
+                    Some(answer) => Answer::Records(Records { answer, place, remark, snapshot: self }),
                 }
             }
         }
@@ -160,8 +168,8 @@ impl Snapshot {
             }
             (Found::Instance(member, _), SRV | ANY) => (SRV, member.ttl(), Data::Target(member, zone)),
             (Found::Instance(member, _), TXT) => (TXT, member.ttl(), Data::Txt(member)),
-            (Found::Glob(matches), SRV) => (SRV, matches.ttl(), Data::MatchedTargets(matches.0, zone)),
-            (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl(), Data::MatchedInstances(matches.0, zone)),
+            (Found::Glob(matches), SRV) => (SRV, matches.ttl(), Data::MatchedTargets(matches.found, zone)),
+            (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl(), Data::MatchedInstances(matches.found, zone)),
             _ => return None,
         };
         Some(Rrset { owner: None, rtype, ttl, data })

@@ -48,7 +48,7 @@ pub(super) struct Group {
     /// `_auth._tcp` or `_blue`, as first registered.
     pub(super) labels: Arc<[u8]>,
     /// How many are listed: a name whose instances are all drained still exists (NODATA, not NXDOMAIN).
-    known: u32,
+    pub(super) known: u32,
     /// Those that are served.
     pub(super) members: Set<Member>,
     pub(super) ttls: Ttls,

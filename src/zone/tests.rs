@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Config, Name, Question, Rdata, Rrset, Snapshot, rtype};
+use super::{Answer, Config, Name, Question, Rdata, Remark, Rrset, Snapshot, rtype};
 use crate::service::{
     Address, Addresses, Cause, Change, Details, DomainName, Instance, Lease, Moment, Origin, Rare, Registration,
     Revision, Source, Subtype, Tag, Txt, UnixMillis, registration,
@@ -72,7 +72,7 @@ impl Fixture {
         match self.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }) {
             Answer::Refused => vec!["REFUSED".into()],
             Answer::NxDomain(soa) => negative("NXDOMAIN", &soa),
-            Answer::NoData(soa, _) => negative("NODATA", &soa),
+            Answer::NoData(soa, ..) => negative("NODATA", &soa),
             Answer::Records(records) => lines(&records.answer, seed),
         }
     }
@@ -422,6 +422,32 @@ fn globs_are_capped_and_can_be_off() {
     let name: DomainName = "*._tcp.registry.local".parse().unwrap();
     let question = Question { name: name.as_wire(), rtype: rtype::PTR, globs: None };
     assert!(matches!(zone.zone.answer(&question), Answer::NxDomain(_)));
+}
+
+#[test]
+fn an_answer_remarks_on_what_is_not_up_and_on_what_a_limit_left_out() {
+    let mut zone = Fixture::new();
+    let tags = vec![Tag::new("blue").unwrap()];
+    let a1 = zone.add(Registration { details: tagged(tags), ..registration("auth", "a1", "web1") });
+    for n in 0..3 {
+        zone.add(registration("http", &format!("h{n}"), "web1"));
+    }
+    let remark = |zone: &Fixture, name: &str, rtype: u16| {
+        let name: DomainName = format!("{name}.registry.local").parse().unwrap();
+        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }).remark()
+    };
+    for (name, rtype) in [("_auth._tcp", rtype::SRV), ("_auth._tcp", rtype::TXT), ("a1._auth._tcp", rtype::PTR)] {
+        assert_eq!(remark(&zone, name, rtype), None, "{name}");
+    }
+    assert_eq!(remark(&zone, "*._http._tcp", rtype::PTR), None, "three are the limit and all there is");
+    zone.add(registration("http", "h3", "web1"));
+    for glob in ["*._http._tcp", "_http*._tcp", "*._tcp"] {
+        assert_eq!(remark(&zone, glob, rtype::SRV), Some(Remark::Cut), "{glob}");
+    }
+    zone.change(Some(&a1), Some(&drained(&a1)));
+    for name in ["_auth._tcp", "_blue._sub._auth._tcp"] {
+        assert_eq!(remark(&zone, name, rtype::SRV), Some(Remark::NothingUp { known: 1 }), "{name}");
+    }
 }
 
 #[test]
