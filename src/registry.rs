@@ -104,9 +104,9 @@ impl Registry {
         for instance in instances {
             table.restore(instance);
         }
-        let listed = table.slots().iter().map(|(id, slot)| Change {
+        let listed = table.slots().iter().map(|slot| Change {
             revision,
-            id: id.clone(),
+            id: slot.id().clone(),
             cause: Cause::Registered,
             before: None,
             after: Some(Arc::clone(slot.effective())),

@@ -11,16 +11,14 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
-
 use super::clock::Now;
 use super::operation::{Applied, Condition, Operation};
-use super::slot::Slot;
+use super::slot::Slots;
 use super::table::repeats;
-use crate::service::{InstanceId, Origin};
+use crate::service::Origin;
 
 /// Does `operation` if it is a renewal that concerns nobody else.
-pub(super) fn renew_in_place(slots: &OrdMap<InstanceId, Slot>, operation: &Operation, now: Now) -> Option<Applied> {
+pub(super) fn renew_in_place(slots: &Slots, operation: &Operation, now: Now) -> Option<Applied> {
     let (instance, says_nothing_new) = match operation {
         Operation::Register { registration, origin, owner, condition: Condition::Always | Condition::Present } => {
             let instance = slots.get(&registration.id)?.of_origin(origin)?;

@@ -5,9 +5,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
-use imbl::OrdMap;
 
-use super::slot::Slot;
+use super::slot::{Slot, Slots};
 use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
 use crate::zone;
 
@@ -20,7 +19,7 @@ pub struct State {
     pub history: History,
     /// The zones at this revision.
     pub zone: zone::Snapshot,
-    pub(super) slots: OrdMap<InstanceId, Slot>,
+    pub(super) slots: Slots,
 }
 
 /// Names one run of revisions: another one means that the database was lost, and that a revision which a watcher
@@ -53,12 +52,13 @@ impl State {
     /// Every identity from `after` on (exclusive), by type and instance name.
     pub fn after(&self, after: Option<&InstanceId>) -> impl Iterator<Item = (&InstanceId, &Slot)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.slots.range::<_, InstanceId>((from, Bound::Unbounded))
+        self.slots.range::<_, InstanceId>((from, Bound::Unbounded)).map(|slot| (slot.id(), slot))
     }
 
     /// Every identity of one service type.
     pub fn of_type(&self, service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
-        self.slots.range(first_of(service_type)..).take_while(move |(id, _)| id.service_type() == service_type)
+        let listed = self.slots.range(first_of(service_type)..).map(|slot| (slot.id(), slot));
+        listed.take_while(move |(id, _)| id.service_type() == service_type)
     }
 }
 

@@ -20,16 +20,17 @@ mod journal;
 mod model;
 mod rules;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdSet;
 
 use self::hosts::Hosts;
 pub(super) use self::journal::{Journal, Replaced};
 pub(super) use self::rules::repeats;
 use super::clock::Now;
-use super::slot::{Layer, Slot};
+use super::slot::{Layer, Slot, Slots};
 use crate::service::{Cause, Change, Instance, InstanceId, Moment, Origin, Revision};
 
 /// Not in the index.
@@ -38,9 +39,8 @@ const NEVER: Moment = Moment(u64::MAX);
 /// Every instance of every source. A clone shares all with the original until either changes.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    slots: OrdMap<InstanceId, Slot>,
-    /// Identities of which some layer is due then; which one, the slot knows.
-    due: OrdSet<(Moment, InstanceId)>,
+    slots: Slots,
+    due: OrdSet<Due>,
     hosts: Hosts,
     revision: Revision,
     /// In all layers.
@@ -49,15 +49,23 @@ pub(super) struct Table {
     reap: Duration,
 }
 
+/// An entry of the expiry index: then some layer of the instance's identity is due. Which one, the slot knows; the
+/// instance is here for its identity alone.
+#[derive(Debug, Clone)]
+struct Due {
+    moment: Moment,
+    instance: Arc<Instance>,
+}
+
 impl Table {
     /// Nothing is known; the first change is numbered one above `revision`.
     pub(super) fn new(revision: Revision, max_instances: usize, reap: Duration) -> Self {
-        let (slots, due, hosts) = (OrdMap::new(), OrdSet::new(), Hosts::default());
+        let (slots, due, hosts) = (Slots::new(), OrdSet::new(), Hosts::default());
         Self { slots, due, hosts, revision, instances: 0, max_instances, reap }
     }
 
     /// What is listed, by identity.
-    pub(super) fn slots(&self) -> &OrdMap<InstanceId, Slot> {
+    pub(super) fn slots(&self) -> &Slots {
         &self.slots
     }
 
@@ -73,7 +81,7 @@ impl Table {
 
     /// When something may lapse or be reaped next.
     pub(super) fn next_due(&self) -> Option<Moment> {
-        self.due.get_min().map(|(moment, _)| *moment)
+        self.due.get_min().map(|due| due.moment)
     }
 
     /// Takes in what a store remembers, as it was.
@@ -90,10 +98,11 @@ impl Table {
     /// Lets lapse and reaps what is due, `at_most` so many entries; true when more is due.
     pub(super) fn expire(&mut self, now: Now, at_most: usize, journal: &mut Journal) -> bool {
         for _ in 0..at_most {
-            let Some((moment, id)) = self.due.get_min().filter(|(moment, _)| *moment <= now.clock) else {
+            let Some(Due { moment, instance }) = self.due.get_min().filter(|due| due.moment <= now.clock) else {
                 return false;
             };
-            let layer = self.slots.get(id).and_then(|slot| slot.layers().find(|layer| layer.due == *moment));
+            let slot = self.slots.get(instance.id());
+            let layer = slot.and_then(|slot| slot.layers().iter().find(|layer| layer.due == *moment));
             let instance = Arc::clone(&layer.expect("what is in the index is in the table").instance);
             if instance.facts.lapsed.is_some() && self.deadline(&instance) <= now.clock {
                 self.remove(&instance, Cause::Reaped, journal);
@@ -158,25 +167,52 @@ impl Table {
 
     /// Sets one layer and its entry in the index; gives the layer as it was. The one place where either moves.
     fn set(&mut self, id: &InstanceId, origin: &Origin, after: Option<Arc<Instance>>) -> Option<Arc<Instance>> {
-        let mut layers: Vec<Layer> = self.slots.get(id).map_or_else(Vec::new, |s| s.layers().cloned().collect());
+        let mut layers: Vec<Layer> = self.slots.get(id).map_or_else(Vec::new, |s| s.layers().to_vec());
         let at = layers.iter().position(|layer| layer.instance.origin == *origin);
         let before = at.map(|at| layers.swap_remove(at));
         let was_due = before.as_ref().map_or(NEVER, |layer| layer.due);
         let due = after.as_ref().map_or(NEVER, |instance| self.deadline(instance));
-        if was_due != due {
-            if was_due != NEVER && layers.iter().all(|layer| layer.due != was_due) {
-                self.due.remove(&(was_due, id.clone()));
-            }
-            if due != NEVER {
-                self.due.insert((due, id.clone()));
-            }
+        if let Some(before) = before.as_ref().filter(|_| was_due != NEVER && was_due != due)
+            && layers.iter().all(|layer| layer.due != was_due)
+        {
+            self.due.remove(&Due { moment: was_due, instance: Arc::clone(&before.instance) });
+        }
+        if let Some(after) = after.as_ref().filter(|_| due != NEVER) {
+            // Also where the moment is the same: what is replaced must not stay in memory until then.
+            self.due.insert(Due { moment: due, instance: Arc::clone(after) });
         }
         self.instances = self.instances + usize::from(after.is_some()) - usize::from(before.is_some());
         layers.extend(after.map(|instance| Layer { instance, due }));
         match Slot::of(layers) {
-            Some(slot) => drop(self.slots.insert(id.clone(), slot)),
+            Some(slot) => drop(self.slots.insert(slot)),
             None => drop(self.slots.remove(id)),
         }
         before.map(|layer| layer.instance)
+    }
+}
+
+impl Due {
+    fn key(&self) -> (Moment, &InstanceId) {
+        (self.moment, self.instance.id())
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Due {}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }

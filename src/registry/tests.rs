@@ -53,6 +53,18 @@ async fn who_is_answered_finds_its_change_published() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_reads_any_more_is_taken_down_by_the_writer_and_by_no_reader() {
+    let registry = start();
+    let mut reader = registry.reader();
+    let first = Arc::downgrade(reader.state());
+    apply(&registry, register("a1", 60.0)).await.unwrap();
+    assert_eq!(reader.state().len(), 1, "the reader has moved on");
+    assert!(first.upgrade().is_some(), "it was the last holder");
+    apply(&registry, register("a2", 60.0)).await.unwrap();
+    assert!(first.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lapsed_lease_leaves_within_50_ms_and_is_listed_until_it_is_reaped() {
     let registry = start();
     let mut changes = registry.subscribe();

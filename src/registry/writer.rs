@@ -32,7 +32,7 @@ use self::pace::Pace;
 use self::saving::{Saving, outcome, saved_ids};
 use super::clock::Now;
 use super::operation::{Applied, Operation, Refusal};
-use super::shared::Shared;
+use super::shared::{Retired, Shared};
 use super::table::{Journal, Table};
 use crate::service::{InstanceId, Revision};
 use crate::store::Store;
@@ -57,6 +57,7 @@ pub(super) type Answers = Vec<Result<Applied, Refusal>>;
 pub struct Writer {
     shared: Arc<Shared>,
     table: Table,
+    retired: Retired,
     store: Store,
     /// Calls that wait for the store.
     durable: mpsc::Receiver<Call>,
@@ -81,7 +82,8 @@ impl Writer {
         // Nothing is reserved yet: the first save does it.
         let ceiling = table.revision();
         let pace = Pace::begin();
-        Self { shared, table, store, durable, volatile, saving: None, dirty: HashSet::new(), ceiling, pace }
+        let (retired, dirty) = (Retired::default(), HashSet::new());
+        Self { shared, table, retired, store, durable, volatile, saving: None, dirty, ceiling, pace }
     }
 
     /// Runs until `stop`, then takes what is queued, saves it and returns.
@@ -155,7 +157,7 @@ impl Writer {
         }
         self.table = table;
         if !journal.replaced.is_empty() {
-            self.shared.publish(&self.table, zone);
+            self.retired.add(self.shared.publish(&self.table, zone));
         }
         if !journal.changes.is_empty() {
             self.shared.announce(std::mem::take(&mut journal.changes));

@@ -28,9 +28,11 @@ pub(super) struct Hosts {
     members: OrdSet<(HostLabel, Option<InstanceId>)>,
 }
 
+/// Who holds a label, and for how many instances.
 #[derive(Debug, Clone)]
 struct Holder {
-    claimant: Claimant,
+    /// `None` is who nearly always does: the API without an owner, under the label as asked for.
+    other: Option<Arc<Claimant>>,
     instances: usize,
 }
 
@@ -68,8 +70,31 @@ impl Claimant {
         self.origin.source() != Source::Api
     }
 
+    fn is_usual(&self) -> bool {
+        !self.is_lower() && self.owner.is_none()
+    }
+
     fn key(&self) -> (Origin, HostLabel) {
         (self.origin.clone(), self.requested.clone())
+    }
+}
+
+impl Holder {
+    /// The first instance of `claimant`.
+    fn of(claimant: Claimant) -> Self {
+        Self { other: (!claimant.is_usual()).then(|| Arc::new(claimant)), instances: 1 }
+    }
+
+    /// Whether it is `claimant` who holds `label`.
+    fn is(&self, label: &HostLabel, claimant: &Claimant) -> bool {
+        match &self.other {
+            None => claimant.is_usual() && *label == claimant.requested,
+            Some(other) => **other == *claimant,
+        }
+    }
+
+    fn source(&self) -> Source {
+        self.other.as_ref().map_or(Source::Api, |other| other.origin.source())
     }
 }
 
@@ -88,8 +113,8 @@ impl Hosts {
         let label = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
             (Some(served), _) => served.clone(),
             (None, None) => claimant.requested.clone(),
-            (None, Some(holder)) if holder.claimant == claimant => claimant.requested.clone(),
-            (None, Some(holder)) if holder.claimant.origin.source() < claimant.origin.source() => {
+            (None, Some(holder)) if holder.is(&claimant.requested, &claimant) => claimant.requested.clone(),
+            (None, Some(holder)) if holder.source() < claimant.origin.source() => {
                 moved = self.evict(&claimant.requested);
                 claimant.requested.clone()
             }
@@ -103,7 +128,7 @@ impl Hosts {
         let host = Host::Label(label.clone());
         match self.holders.get_mut(&label) {
             Some(holder) => holder.instances += 1,
-            None => drop(self.holders.insert(label, Holder { claimant, instances: 1 })),
+            None => drop(self.holders.insert(label, Holder::of(claimant))),
         }
         Ok(Claimed { host, moved })
     }
@@ -112,7 +137,7 @@ impl Hosts {
     pub(super) fn release(&mut self, instance: &Instance) {
         let Host::Label(served) = instance.host() else { return };
         let Some(claimant) = Claimant::of(instance) else { return };
-        let Some(holder) = self.holders.get_mut(served).filter(|holder| holder.claimant == claimant) else { return };
+        let Some(holder) = self.holders.get_mut(served).filter(|holder| holder.is(served, &claimant)) else { return };
         holder.instances -= 1;
         if holder.instances == 0 {
             self.holders.remove(served);
@@ -126,14 +151,15 @@ impl Hosts {
     /// Moves the holder of `label`, which is a lower claim, to a free one.
     fn evict(&mut self, label: &HostLabel) -> Vec<(InstanceId, Origin, Host)> {
         let Some(holder) = self.holders.get(label).cloned() else { return Vec::new() };
+        let Some(claimant) = holder.other.clone() else { return Vec::new() };
         // Before the label is given up: it may be the first that fits, and somebody is about to take it.
-        let free = self.free_label(&holder.claimant.requested);
+        let free = self.free_label(&claimant.requested);
         self.holders.remove(label);
         let from: (HostLabel, Option<InstanceId>) = (label.clone(), None);
         let members = self.members.range((Bound::Excluded(from), Bound::Unbounded));
         let ids: Vec<_> = members.take_while(|member| member.0 == *label).cloned().collect();
-        let origin = holder.claimant.origin.clone();
-        self.lower.insert(holder.claimant.key(), free.clone());
+        let origin = claimant.origin.clone();
+        self.lower.insert(claimant.key(), free.clone());
         self.holders.insert(free.clone(), holder);
         let host = Host::Label(free.clone());
         ids.into_iter()

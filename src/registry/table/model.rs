@@ -180,7 +180,7 @@ fn seen(table: &Table) -> BTreeMap<InstanceId, Vec<Seen>> {
         let (lapsed, expires) = (i.facts.lapsed.map(|moment| moment.0), i.expires_at().map(|moment| moment.0));
         (i.origin.clone(), i.status(), i.host().to_string().to_lowercase(), expires, lapsed, i.registered_at.0)
     };
-    table.slots().iter().map(|(id, slot)| (id.clone(), slot.instances().map(one).collect())).collect()
+    table.slots().iter().map(|slot| (slot.id().clone(), slot.instances().map(one).collect())).collect()
 }
 
 fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
@@ -255,7 +255,7 @@ proptest! {
         let mut clock = 0;
         for step in steps {
             let (mut journal, before) = (Journal::default(), table.clone());
-            let listed_before: Vec<_> = before.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            let listed_before: Vec<_> = before.slots().iter().map(|slot| Arc::as_ptr(slot.effective())).collect();
             match step {
                 Step::Do(operation) => {
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
@@ -286,15 +286,15 @@ proptest! {
                 prop_assert_eq!(known.as_ref().map(Arc::as_ptr), change.before.as_ref().map(Arc::as_ptr));
             }
             let replayed: Vec<_> = effective.values().map(Arc::as_ptr).collect();
-            let listed: Vec<_> = table.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            let listed: Vec<_> = table.slots().iter().map(|slot| Arc::as_ptr(slot.effective())).collect();
             prop_assert_eq!(replayed, listed);
 
             // Whoever holds the table as it was sees nothing of it.
-            let still: Vec<_> = before.slots().iter().map(|(_, slot)| Arc::as_ptr(slot.effective())).collect();
+            let still: Vec<_> = before.slots().iter().map(|slot| Arc::as_ptr(slot.effective())).collect();
             prop_assert_eq!(listed_before, still);
 
             // Nothing in the index is late, nothing in it is without an instance.
-            let deadlines = || table.slots().iter().flat_map(|(_, slot)| slot.instances()).map(|i| table.deadline(i));
+            let deadlines = || table.slots().iter().flat_map(Slot::instances).map(|i| table.deadline(i));
             let first = deadlines().min().filter(|first| *first != NEVER);
             prop_assert!(first.is_none_or(|first| table.next_due().is_some_and(|due| due <= first)));
             prop_assert!(table.due.len() <= deadlines().count());
