@@ -16,6 +16,7 @@
 mod addresses;
 mod answer;
 mod apex;
+mod distinct;
 mod glob;
 mod labels;
 mod lookup;

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use super::addresses::{Addresses, Counted};
 use super::apex::{EXPIRE, MAILBOX, NAME_SERVER, REFRESH, RETRY, Zone};
+use super::distinct::distinct;
 use super::member::{Member, Target};
 use super::place::Place;
 use super::set::Set;
@@ -153,13 +154,15 @@ impl<'a> Rrset<'a> {
             Data::Instances(set, service, zone) => {
                 set.iter_from(seed).try_for_each(|m| visit(Rdata::Name(zone.instance(m, service))))
             }
-            Data::Targets(set, zone) => set.iter_from(seed).try_for_each(|m| visit(zone.srv(m))),
+            Data::Targets(set, zone) => distinct(|| set.iter_from(seed)).try_for_each(|m| visit(zone.srv(m))),
             Data::Target(member, zone) => visit(zone.srv(member)),
             Data::Txt(member) => visit(Rdata::Octets(member.txt())),
             Data::MatchedInstances(all, zone) => {
                 rotated(all, seed).try_for_each(|(m, service)| visit(Rdata::Name(zone.instance(m, service))))
             }
-            Data::MatchedTargets(all, zone) => rotated(all, seed).try_for_each(|(m, _)| visit(zone.srv(m))),
+            Data::MatchedTargets(all, zone) => {
+                distinct(|| rotated(all, seed).map(|(m, _)| m)).try_for_each(|m| visit(zone.srv(m)))
+            }
         }
     }
 }

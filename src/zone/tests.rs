@@ -179,6 +179,28 @@ fn a_service_type_has_srv_and_ptr_of_every_instance() {
 }
 
 #[test]
+fn item_33_instances_of_one_endpoint_make_one_srv_record() {
+    let mut zone = Fixture::new();
+    // Far more than are remembered on the stack, each endpoint thrice and once in other case.
+    for n in 0..400 {
+        let (host, weight) = (format!("{}{}", if n % 4 == 0 { "WEB" } else { "web" }, n % 100), (n % 100) / 50);
+        zone.add(Registration { weight, ..registration("auth", &format!("a{n}"), &host) });
+    }
+    zone.add(Registration { weight: 7, ..registration("auth", "other", "web1") });
+    let far = crate::service::Host::Foreign("web1.registry.local".parse().unwrap());
+    for n in 0..3 {
+        let registration = registration("pg", &format!("p{n}"), "x");
+        zone.add(Registration { host: far.clone(), addresses: Vec::new().into(), ..registration });
+    }
+    for (name, count) in [("_auth._tcp", 101), ("_pg._tcp", 1), ("*._auth._tcp", 3), ("_p*._tcp", 1)] {
+        let lines = zone.ask(&format!("{name}.registry.local"), rtype::SRV);
+        let distinct: std::collections::HashSet<_> = lines.iter().map(|line| line.to_lowercase()).collect();
+        assert_eq!((lines.len(), distinct.len()), (count, count), "{name}: {lines:?}");
+    }
+    assert_eq!(zone.ask("_auth._tcp.registry.local", rtype::PTR).len(), 401);
+}
+
+#[test]
 fn an_instance_has_srv_and_txt_and_txt_is_never_empty() {
     let mut zone = Fixture::new();
     let txt = Txt::new([("path", Some(&b"/x"[..])), ("k", None)]).unwrap();
