@@ -13,8 +13,10 @@ mod stories {
     mod dns_discovery;
     mod dns_edns;
     mod dns_header;
+    mod dns_peers;
     mod dns_srv;
     mod dns_transport;
+    mod dns_transports;
     mod durability;
     mod examples;
     mod http_bad_input;

@@ -1,11 +1,19 @@
-//! What the stories share: the program under test, HTTP without a client library, and tools from the system.
+//! What the stories share: the program under test, HTTP without a client library, DNS without one, and tools and
+//! servers from the system.
 
+pub mod authority;
 pub mod dig;
+pub mod harbour;
 mod http;
 pub mod netns;
 mod portolan;
+pub mod questions;
+mod random;
 mod tools;
+pub mod wire;
+pub mod zone_file;
 
 pub use http::{Response, request};
 pub use portolan::{Launch, Portolan, cli};
+pub use random::Random;
 pub use tools::{python, run, tool, wait_until};

@@ -228,15 +228,24 @@ impl Process {
         Self { child, stdin, said }
     }
 
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Whether it has not ended: what has ended, and is not waited for, has no files.
+    pub fn is_running(&self) -> bool {
+        std::path::Path::new(&format!("/proc/{}/fd/0", self.child.id())).exists()
+    }
+
     /// Waits until it has said `text`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
-        let said = || self.said.lock().unwrap().clone();
-        let heard = || said().contains(text).then_some(());
+        let heard = || self.said().contains(text).then_some(());
         wait_until(&format!("a process says {text:?}"), Duration::from_secs(20), || {
             heard().or_else(|| {
-                let gone = !std::path::Path::new(&format!("/proc/{}/fd/0", self.child.id())).exists();
-                assert!(!gone || said().contains(text), "it ended and said:\n{}", said());
+                let gone = !self.is_running();
+                assert!(!gone || self.said().contains(text), "it ended and said:\n{}", self.said());
                 None
             })
         });

@@ -14,6 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dig", "bind9-dnsutils"),
     ("ip", "iproute2"),
     ("kdig", "knot-dnsutils"),
+    ("knotd", "knot"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("strace", "strace"),
