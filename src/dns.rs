@@ -32,7 +32,6 @@ mod encoders;
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -154,12 +153,10 @@ impl Dns {
         let mut running = JoinSet::new();
         for Bound { udp, tcp, .. } in bound {
             for socket in udp {
-                let socket = Arc::new(socket);
-                serving.sockets.push(socket.clone());
                 let (registry, access, cookies) = (registry.clone(), access.clone(), cookies.clone());
-                let stopped = serving.stopped.clone();
-                // A thread of its own, for it blocks in the kernel for as long as the server runs.
-                running.spawn_blocking(move || udp::serve(&socket, registry.reader(), &access, cookies, &stopped));
+                running.spawn(serving.spawn(socket, move |socket, stopped| {
+                    udp::serve(socket, registry.reader(), &access, cookies, stopped);
+                }));
             }
             running.spawn(streams.clone().serve(tcp));
         }
@@ -175,7 +172,7 @@ async fn watch(mut running: JoinSet<()>, serving: Serving, stop: &CancellationTo
     if !stop.is_cancelled() {
         return;
     }
-    drop(serving);
+    serving.stop();
     while running.join_next().await.is_some() {}
 }
 

@@ -127,15 +127,18 @@ impl Server {
     }
 
     fn over_udp(&self, request: &[u8]) -> Vec<u8> {
-        let mut reply = [0; 1232];
-        let Reply { length, .. } = respond(&self.context(Transport::Udp, 7), request, &mut reply);
-        without_fault(&reply[..length]).to_vec()
+        self.respond(Transport::Udp, request, 1344)
     }
 
     fn over_tcp(&self, request: &[u8]) -> Vec<u8> {
-        let mut reply = vec![0; usize::from(u16::MAX)];
-        let Reply { length, .. } = respond(&self.context(Transport::Tcp, 7), request, &mut reply);
-        without_fault(&reply[..length]).to_vec()
+        self.respond(Transport::Tcp, request, usize::from(u16::MAX))
+    }
+
+    fn respond(&self, transport: Transport, request: &[u8], room: usize) -> Vec<u8> {
+        let mut buffer = vec![0; room];
+        buffer[..request.len()].copy_from_slice(request);
+        let Reply { length, .. } = respond(&self.context(transport, 7), &mut buffer, request.len());
+        without_fault(&buffer[..length]).to_vec()
     }
 
     /// The full path, whatever the request.
@@ -344,9 +347,9 @@ fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
     let server = Server::of(zone);
     // An additional record that is no OPT takes it to the full path.
     let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
-    let mut reply = [0; 1232];
-    let Reply { length, .. } = respond(&server.context(Transport::Tcp, 0), &request, &mut reply);
-    assert_eq!(reply[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
+    let mut buffer = [request.clone(), vec![0; 1232]].concat();
+    let Reply { length, .. } = respond(&server.context(Transport::Tcp, 0), &mut buffer, request.len());
+    assert_eq!(buffer[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
 }
 
 #[test]

@@ -7,38 +7,45 @@ use super::edns::{Opt, datagram_limit};
 use super::message;
 use super::query::{Query, Request};
 use super::reply::Reply;
-use super::wire;
+use super::wire::{self, Asked};
 use crate::zone::{Answer, Question, rtype};
 
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
 const CLASS_IN: u16 = 1;
 
-/// Writes the reply to a request into `buffer`, which is as long as a reply over this transport may be. A request
-/// that finds a fault of ours is told SERVFAIL, and costs no other its answer.
-pub(super) fn respond(context: &Context<'_>, request: &[u8], buffer: &mut [u8]) -> Reply {
-    // Nothing stays half done: what is read never changes, and the reply is begun anew.
-    let written = catch_unwind(AssertUnwindSafe(|| write(context, request, buffer)));
-    written.unwrap_or_else(|_| message::failure(request, buffer))
+/// Replaces the request in the first `length` octets of `buffer`, which is as long as a reply over this transport may
+/// be, by the reply. A request that finds a fault of ours is told SERVFAIL, and costs no other its answer.
+pub(super) fn respond(context: &Context<'_>, buffer: &mut [u8], length: usize) -> Reply {
+    // Nothing stays half done: what is read never changes, and the request's header is overwritten last.
+    let written = catch_unwind(AssertUnwindSafe(|| write(context, buffer, length)));
+    written.unwrap_or_else(|_| {
+        let request = buffer[..length].to_vec();
+        message::failure(&request, buffer)
+    })
 }
 
-fn write(context: &Context<'_>, request: &[u8], buffer: &mut [u8]) -> Reply {
-    match Request::read(request) {
-        Request::Ignored => Reply::NONE,
-        Request::Plain(query) => {
-            let answer = answer(context, &query);
-            let opt = Opt::new(query.edns.as_ref(), context);
-            let length = if context.transport.is_stream() {
-                let length = wire::write(&query, &answer, &opt, context.seed, buffer);
-                wire::clear_truncation(buffer);
-                length
-            } else {
-                let limit = usize::from(datagram_limit(query.edns.map(|edns| edns.size))).min(buffer.len());
-                wire::write(&query, &answer, &opt, context.seed, &mut buffer[..limit])
-            };
-            Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place())
+fn write(context: &Context<'_>, buffer: &mut [u8], length: usize) -> Reply {
+    let query = match Request::read(&buffer[..length]) {
+        Request::Ignored => return Reply::NONE,
+        Request::Plain(query) => query,
+        Request::Odd => {
+            let request = buffer[..length].to_vec();
+            return message::respond(context, &request, buffer);
         }
-        Request::Odd => message::respond(context, request, buffer),
-    }
+    };
+    let answer = answer(context, &query);
+    let opt = Opt::new(query.edns.as_ref(), context);
+    let asked = Asked::by(&query);
+    let size = query.edns.map(|edns| edns.size);
+    let length = if context.transport.is_stream() {
+        let length = wire::write(asked, &answer, &opt, context.seed, buffer);
+        wire::clear_truncation(buffer);
+        length
+    } else {
+        let limit = usize::from(datagram_limit(size)).min(buffer.len());
+        wire::write(asked, &answer, &opt, context.seed, &mut buffer[..limit])
+    };
+    Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place())
 }
 
 fn answer<'a>(context: &Context<'a>, query: &Query<'_>) -> Answer<'a> {

@@ -120,7 +120,8 @@ impl Streams {
 /// The response with its length in front, for one write (RFC 7766 §8); empty where none is due.
 fn framed(context: &Context<'_>, request: &[u8]) -> Vec<u8> {
     let mut response = vec![0; LENGTH + usize::from(u16::MAX)];
-    let Reply { length, .. } = respond(context, request, &mut response[LENGTH..]);
+    response[LENGTH..][..request.len()].copy_from_slice(request);
+    let Reply { length, .. } = respond(context, &mut response[LENGTH..], request.len());
     let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else { return Vec::new() };
     response[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
     response.truncate(LENGTH + length);

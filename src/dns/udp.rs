@@ -5,14 +5,17 @@
 //!
 //! Road not taken: tokio's socket. It costs a system call per datagram each way, and a wakeup between.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::{Shutdown, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::SockRef;
+use tokio::sync::oneshot;
 use tracing::error;
 
 use super::access::Access;
@@ -46,14 +49,14 @@ pub(super) fn serve(
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => 0,
             Err(e) => {
                 error!(error = %e, "the UDP socket failed");
-                std::thread::sleep(PAUSE);
+                thread::sleep(PAUSE);
                 0
             }
         };
         let state = registry.state();
         let now = context::now();
         cookies.turn_to(now);
-        let answered = batch.answer(socket.as_fd(), received, |datagram, client, reply| {
+        let answered = batch.answer(socket.as_fd(), received, |datagram, length, client| {
             let context = Context {
                 zone: &state.zone,
                 access,
@@ -63,7 +66,7 @@ pub(super) fn serve(
                 transport: Transport::Udp,
                 seed: seeds.next(),
             };
-            respond(&context, datagram, reply).length
+            respond(&context, datagram, length).length
         });
         if stopped.load(Ordering::Acquire) {
             drained += 1;
@@ -74,20 +77,56 @@ pub(super) fn serve(
     }
 }
 
-/// The sockets that threads serve. When it is dropped they answer what has arrived, and end: also where nobody
-/// says stop, because the runtime goes away.
+/// The threads that serve sockets. When it is dropped they answer what has arrived, and end: also where nobody says
+/// stop, because the runtime goes away.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
-    pub(super) sockets: Vec<Arc<UdpSocket>>,
+    threads: Vec<(Arc<UdpSocket>, JoinHandle<()>)>,
     pub(super) stopped: Arc<AtomicBool>,
+}
+
+impl Serving {
+    /// Has a thread `serve` the socket until it is told to stop; what is returned ends when the thread does.
+    ///
+    /// A thread of its own, for it blocks in the kernel for as long as the server runs; with a name, by which its
+    /// share of the processor can be told from the others'.
+    pub(super) fn spawn<F>(&mut self, socket: UdpSocket, serve: F) -> impl Future<Output = ()> + use<F>
+    where
+        F: FnOnce(&UdpSocket, &AtomicBool) + Send + 'static,
+    {
+        let (alive, ended) = oneshot::channel::<Infallible>();
+        let socket = Arc::new(socket);
+        let (served, stopped) = (socket.clone(), self.stopped.clone());
+        let thread = thread::Builder::new().name("dns-udp".into()).spawn(move || {
+            // Dropped at the end, also by a panic.
+            let _alive = alive;
+            serve(&served, &stopped);
+        });
+        match thread {
+            Ok(thread) => self.threads.push((socket, thread)),
+            Err(e) => error!(error = %e, "no thread can be had for a UDP socket"),
+        }
+        async {
+            let Err(_) = ended.await;
+        }
+    }
+
+    /// Has the threads answer what has arrived, and end.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        for (socket, _) in &self.threads {
+            // Says ENOTCONN of a socket without a peer, and wakes who waits on it all the same.
+            let _ = SockRef::from(&**socket).shutdown(Shutdown::Read);
+        }
+    }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Release);
-        for socket in &self.sockets {
-            // Says ENOTCONN of a socket without a peer, and wakes who waits on it all the same.
-            let _ = SockRef::from(&**socket).shutdown(Shutdown::Read);
+        self.stop();
+        for (_, thread) in self.threads.drain(..) {
+            // A panic has been told by the hook.
+            let _ = thread.join();
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Writes an answer as octets into a buffer that is given, without allocating.
+//! Writes an answer as octets behind the question that it answers, without allocating.
 //!
-//! Compression leans on how the zone hands out names: in pieces that lie at the same place in memory whenever
-//! they are the same. So a name seen before is found by comparing addresses, and only the question's name, which
-//! came from outside, by its octets. They must be equal bit by bit: a pointer to a question in other case would
-//! lose the case that was registered (RFC 4343 §4.1). SRV targets are written out (RFC 2782).
+//! The question stays where it came; the header is written last, once it is known what to count. Compression leans
+//! on how the zone hands out names: in pieces that lie at the same place in memory whenever they are the same. So a
+//! name seen before is found by comparing addresses, and only the question's name, which came from outside, by its
+//! octets. They must be equal bit by bit: a pointer to a question in other case would lose the case that was
+//! registered (RFC 4343 §4.1). SRV targets are written out (RFC 2782).
 
 use std::ops::ControlFlow;
 
@@ -11,13 +12,15 @@ use super::edns::Opt;
 use super::query::{HEADER, Query};
 use crate::zone::{Answer, Name, Rdata, Records, Rrset};
 
-/// Names remembered for compression, at most: what a datagram of 1,232 octets can hold of different names.
-const NAMES: usize = 48;
+/// Names remembered for compression, at most: as many as a datagram of 1,232 octets can hold, nearly.
+const NAMES: usize = 32;
 /// Offsets that a pointer can reach, exclusive (RFC 1035 §4.1.4).
-const POINTER_END: usize = 0x4000;
+const POINTER_END: u16 = 0x4000;
+/// What makes an offset a pointer.
+const POINTER: u16 = 0xc000;
 /// To the name of the question.
-const TO_QUESTION: u16 = 0xc00c;
-const CLASS_IN: u16 = 1;
+const TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
+const CLASS_IN: [u8; 2] = [0, 1];
 /// Flags in the third octet of the header.
 const RESPONSE: u8 = 0x80;
 const AUTHORITATIVE: u8 = 0x04;
@@ -30,12 +33,34 @@ pub(super) mod rcode {
     pub(crate) const REFUSED: u8 = 5;
 }
 
-/// Writes the response to `query` and returns its length. `buffer` is as long as the response may be, and at
-/// least 512 octets.
-pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, opt: &Opt, seed: usize, buffer: &mut [u8]) -> usize {
+/// What of a query its response repeats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Octets of header and question.
+    length: usize,
+    /// Octets of the question's name.
+    name: usize,
+    recursion_desired: bool,
+    checking_disabled: bool,
+}
+
+impl Asked {
+    pub(super) fn by(query: &Query<'_>) -> Self {
+        Self {
+            length: HEADER + query.question.len(),
+            name: query.name.len(),
+            recursion_desired: query.recursion_desired,
+            checking_disabled: query.checking_disabled,
+        }
+    }
+}
+
+/// Writes the response behind the question, over the request that `asked` is of, and returns its length. `buffer` is
+/// as long as the response may be, and at least 512 octets; `opt` is its OPT record.
+pub(super) fn write(asked: Asked, answer: &Answer<'_>, opt: &Opt, seed: usize, buffer: &mut [u8]) -> usize {
     let opt = opt.as_slice();
     let end = buffer.len() - opt.len();
-    let mut message = Message::begin(query, &mut buffer[..end]);
+    let mut message = Message::begin(asked, &mut buffer[..end]);
     let mut counts = Counts::default();
     let flags = match answer {
         Answer::Refused => 0,
@@ -48,14 +73,23 @@ pub(super) fn write(query: &Query<'_>, answer: &Answer<'_>, opt: &Opt, seed: usi
             flags
         }
     };
-    let length = message.length + opt.len();
-    buffer[length - opt.len()..length].copy_from_slice(opt);
+    let (start, length) = (message.length, message.length + opt.len());
+    buffer[start..length].copy_from_slice(opt);
     counts.additional += u16::from(!opt.is_empty());
-    buffer[2] = RESPONSE | flags | u8::from(query.recursion_desired);
-    buffer[3] = (u8::from(query.checking_disabled) << 4) | code(answer);
-    buffer[6..8].copy_from_slice(&counts.answer.to_be_bytes());
-    buffer[8..10].copy_from_slice(&counts.authority.to_be_bytes());
-    buffer[10..12].copy_from_slice(&counts.additional.to_be_bytes());
+    let ([answer0, answer1], [authority0, authority1], [additional0, additional1]) =
+        (counts.answer.to_be_bytes(), counts.authority.to_be_bytes(), counts.additional.to_be_bytes());
+    buffer[2..HEADER].copy_from_slice(&[
+        RESPONSE | flags | u8::from(asked.recursion_desired),
+        (u8::from(asked.checking_disabled) << 4) | code(answer),
+        0,
+        1,
+        answer0,
+        answer1,
+        authority0,
+        authority1,
+        additional0,
+        additional1,
+    ]);
     length
 }
 
@@ -83,31 +117,28 @@ struct Counts {
     additional: u16,
 }
 
-/// The buffer is full.
-struct Full;
-
-struct Message<'b, 'q> {
-    buffer: &'b mut [u8],
-    length: usize,
+/// A message that grows behind its question.
+struct Message<'b> {
     /// The question's name, which begins behind the header.
-    question: &'q [u8],
-    /// Pieces of names by their place in memory, and where in the message the name begins with them.
-    names: [(usize, u16); NAMES],
-    named: usize,
+    question: &'b [u8],
+    /// Octets in front of `buffer`: the header and the question.
+    front: usize,
+    buffer: &'b mut [u8],
+    /// Octets of the whole message.
+    length: usize,
+    names: Names,
 }
 
-impl<'b, 'q> Message<'b, 'q> {
-    fn begin(query: &Query<'q>, buffer: &'b mut [u8]) -> Self {
-        let length = HEADER + query.question.len();
-        buffer[..2].copy_from_slice(&query.id);
-        buffer[2..HEADER].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-        buffer[HEADER..length].copy_from_slice(query.question);
-        Self { buffer, length, question: query.name, names: [(0, 0); NAMES], named: 0 }
+impl<'b> Message<'b> {
+    fn begin(asked: Asked, buffer: &'b mut [u8]) -> Self {
+        let (request, buffer) = buffer.split_at_mut(asked.length);
+        let question = &request[HEADER..][..asked.name];
+        Self { question, front: asked.length, buffer, length: asked.length, names: Names::NONE }
     }
 
     /// Writes the RRset without which the response is not whole, and returns the flags that come of it.
     fn required(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> u8 {
-        let whole = self.rrset(rrset, seed, count).is_ok();
+        let whole = self.rrset(rrset, seed, count).is_some();
         if whole { AUTHORITATIVE } else { AUTHORITATIVE | TRUNCATED }
     }
 
@@ -115,7 +146,7 @@ impl<'b, 'q> Message<'b, 'q> {
     fn additionals(&mut self, records: &Records<'_>, seed: usize, count: &mut u16) {
         let _ = records.additionals(seed, |rrset| {
             let (mark, before) = (self.mark(), *count);
-            if self.rrset(&rrset, seed, count).is_err() {
+            if self.rrset(&rrset, seed, count).is_none() {
                 self.back_to(mark);
                 *count = before;
             }
@@ -123,33 +154,37 @@ impl<'b, 'q> Message<'b, 'q> {
         });
     }
 
-    /// Writes records until the buffer is full; what is written and counted stays.
-    fn rrset(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> Result<(), Full> {
+    /// Writes records until the buffer is full, which gives `None`; what is written and counted stays.
+    fn rrset(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> Option<()> {
+        let ([type0, type1], [class0, class1]) = (rrset.rtype.to_be_bytes(), CLASS_IN);
+        let [ttl0, ttl1, ttl2, ttl3] = rrset.ttl.to_be_bytes();
+        // The length of the data follows when it is known.
+        let head = [type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0];
         let written = rrset.records(seed, |rdata| {
             let mark = self.mark();
-            if self.record(rrset, &rdata).is_err() {
+            if self.record(rrset.owner.as_ref(), head, &rdata).is_none() {
                 self.back_to(mark);
                 return ControlFlow::Break(());
             }
             *count = count.saturating_add(1);
             ControlFlow::Continue(())
         });
-        if written.is_break() { Err(Full) } else { Ok(()) }
+        written.is_continue().then_some(())
     }
 
-    fn record(&mut self, rrset: &Rrset<'_>, rdata: &Rdata<'_>) -> Result<(), Full> {
-        match &rrset.owner {
-            None => self.put(&TO_QUESTION.to_be_bytes())?,
-            Some(owner) => self.compressed(owner)?,
+    #[inline]
+    fn record(&mut self, owner: Option<&Name<'_>>, head: [u8; 10], rdata: &Rdata<'_>) -> Option<()> {
+        match owner {
+            None => self.put_array(&TO_QUESTION)?,
+            Some(owner) => self.owner(owner)?,
         }
-        let [type0, type1] = rrset.rtype.to_be_bytes();
-        let [class0, class1] = CLASS_IN.to_be_bytes();
-        let [ttl0, ttl1, ttl2, ttl3] = rrset.ttl.to_be_bytes();
-        // The length of the data follows when it is known.
-        self.put(&[type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0])?;
+        self.put_array(&head)?;
         let start = self.length;
         match rdata {
-            Rdata::Octets(octets) => self.put(octets)?,
+            Rdata::Octets(octets) => match octets.first_chunk::<4>().filter(|_| octets.len() == 4) {
+                Some(address) => self.put_array(address)?,
+                None => self.put(octets)?,
+            },
             Rdata::Name(name) => self.compressed(name)?,
             Rdata::Srv(head, target) => {
                 self.put(head)?;
@@ -158,70 +193,148 @@ impl<'b, 'q> Message<'b, 'q> {
             Rdata::Soa(primary, mailbox, numbers) => {
                 self.compressed(primary)?;
                 self.compressed(mailbox)?;
-                numbers.iter().try_for_each(|number| self.put(&number.to_be_bytes()))?;
+                numbers.iter().try_for_each(|number| self.put_array(&number.to_be_bytes()))?;
             }
         }
-        let length = u16::try_from(self.length - start).map_err(|_| Full)?;
-        self.buffer[start - 2..start].copy_from_slice(&length.to_be_bytes());
-        Ok(())
+        let length = u16::try_from(self.length - start).ok()?;
+        let at = start - self.front;
+        self.buffer[at - 2..at].copy_from_slice(&length.to_be_bytes());
+        Some(())
     }
 
-    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
-        let end = self.length + octets.len();
-        self.buffer.get_mut(self.length..end).ok_or(Full)?.copy_from_slice(octets);
-        self.length = end;
-        Ok(())
+    /// Writes the name of a record: often one that the message has.
+    fn owner(&mut self, name: &Name<'_>) -> Option<()> {
+        match self.names.pointer_to(name, 0) {
+            Some(pointer) => self.put_array(&pointer),
+            None => self.compressed(name),
+        }
     }
 
-    fn compressed(&mut self, name: &Name<'_>) -> Result<(), Full> {
-        for (n, piece) in name.0.iter().enumerate() {
-            if piece.is_empty() {
-                continue;
+    /// Writes a name that the message does not have yet, but perhaps its end.
+    fn compressed(&mut self, name: &Name<'_>) -> Option<()> {
+        let [first, middle, last] = name.0;
+        if !first.is_empty() {
+            self.names.remember(name, 0, self.length);
+            self.put(first)?;
+        }
+        if !middle.is_empty() {
+            if let Some(pointer) = self.pointer_to(name, 1) {
+                return self.put_array(&pointer);
             }
-            if let Some(pointer) = self.pointer_to(name, n) {
-                return self.put(&pointer.to_be_bytes());
-            }
-            self.remember(piece, self.length);
-            self.put(piece)?;
+            self.names.remember(name, 1, self.length);
+            self.put(middle)?;
         }
-        Ok(())
-    }
-
-    fn written_out(&mut self, name: &Name<'_>) -> Result<(), Full> {
-        name.0.iter().filter(|piece| !piece.is_empty()).try_for_each(|piece| {
-            self.remember(piece, self.length);
-            self.put(piece)
-        })
-    }
-
-    /// Where the message has the name from its `n`th piece on.
-    fn pointer_to(&mut self, name: &Name<'_>, n: usize) -> Option<u16> {
-        let at = name.0[n].as_ptr().addr();
-        if let Some((_, pointer)) = self.names[..self.named].iter().find(|(piece, _)| *piece == at) {
-            return Some(*pointer);
+        if let Some(pointer) = self.pointer_to(name, 2) {
+            return self.put_array(&pointer);
         }
-        let in_front = name.0[n..].iter().rev().try_fold(self.question, |rest, piece| rest.strip_suffix(*piece))?;
-        let offset = HEADER + in_front.len();
-        self.remember(name.0[n], offset);
-        u16::try_from(offset).ok().map(|offset| 0xc000 | offset)
+        self.names.remember(name, 2, self.length);
+        self.put(last)
     }
 
-    fn remember(&mut self, piece: &[u8], offset: usize) {
-        if offset < POINTER_END
-            && let Some(free) = self.names.get_mut(self.named)
-            && let Ok(offset) = u16::try_from(offset)
-        {
-            *free = (piece.as_ptr().addr(), 0xc000 | offset);
-            self.named += 1;
+    fn written_out(&mut self, name: &Name<'_>) -> Option<()> {
+        let [first, middle, last] = name.0;
+        // Else it lies elsewhere, and nothing of the zone ends like it.
+        if !first.is_empty() {
+            self.names.remember(name, 0, self.length);
+            self.put(first)?;
+            self.put(middle)?;
+            self.names.remember(name, 2, self.length);
         }
+        self.put(last)
     }
 
-    fn mark(&self) -> (usize, usize) {
-        (self.length, self.named)
+    /// Where the message has the name from its `n`th piece on, of which there is more than the first.
+    fn pointer_to(&mut self, name: &Name<'_>, n: usize) -> Option<[u8; 2]> {
+        if let Some(pointer) = self.names.pointer_to(name, n) {
+            return Some(pointer);
+        }
+        let front = name.0[n..].iter().rev().try_fold(self.question, |rest, piece| rest.strip_suffix(*piece))?;
+        self.names.remember(name, n, HEADER + front.len());
+        self.names.pointer_to(name, n)
     }
 
-    fn back_to(&mut self, (length, named): (usize, usize)) {
+    fn put(&mut self, octets: &[u8]) -> Option<()> {
+        let at = self.length - self.front;
+        self.buffer.get_mut(at..at + octets.len())?.copy_from_slice(octets);
+        self.length += octets.len();
+        Some(())
+    }
+
+    #[inline]
+    fn put_array<const N: usize>(&mut self, octets: &[u8; N]) -> Option<()> {
+        *self.buffer.get_mut(self.length - self.front..)?.first_chunk_mut()? = *octets;
+        self.length += N;
+        Some(())
+    }
+
+    fn mark(&self) -> (usize, Mark) {
+        (self.length, self.names.mark())
+    }
+
+    fn back_to(&mut self, (length, names): (usize, Mark)) {
         self.length = length;
-        self.named = named;
+        self.names.back_to(names);
+    }
+}
+
+/// Where the message has the names that it has.
+///
+/// Nearly all names are of one zone: only those are remembered that end like the first one.
+struct Names {
+    last: Known,
+    /// The one that was written last: names come type by type.
+    middle: Known,
+    first: [Known; NAMES],
+    count: usize,
+}
+
+/// The address of a piece, and a pointer to where the message has the name from there on.
+#[derive(Clone, Copy)]
+struct Known(usize, u16);
+
+/// What to go back to.
+type Mark = (Known, Known, usize);
+
+impl Names {
+    const NONE: Self = Self { last: Known(0, 0), middle: Known(0, 0), first: [Known(0, 0); NAMES], count: 0 };
+
+    /// To the name from its `n`th piece on.
+    fn pointer_to(&self, name: &Name<'_>, n: usize) -> Option<[u8; 2]> {
+        let [first, middle, last] = name.0.map(|piece| piece.as_ptr().addr());
+        if self.last.0 != last {
+            return None;
+        }
+        let known = match n {
+            0 => self.first[..self.count].iter().find(|known| known.0 == first)?,
+            1 => Some(&self.middle).filter(|known| known.0 == middle)?,
+            _ => &self.last,
+        };
+        Some(known.1.to_be_bytes())
+    }
+
+    fn remember(&mut self, name: &Name<'_>, n: usize, offset: usize) {
+        let [first, middle, last] = name.0.map(|piece| piece.as_ptr().addr());
+        let Some(offset) = u16::try_from(offset).ok().filter(|offset| *offset < POINTER_END) else { return };
+        match n {
+            // What is the first to end so is about to say so.
+            2 if self.last.0 == 0 => self.last = Known(last, POINTER | offset),
+            _ if self.last.0 != 0 && self.last.0 != last => {}
+            0 => {
+                if let Some(free) = self.first.get_mut(self.count) {
+                    *free = Known(first, POINTER | offset);
+                    self.count += 1;
+                }
+            }
+            1 => self.middle = Known(middle, POINTER | offset),
+            _ => {}
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        (self.last, self.middle, self.count)
+    }
+
+    fn back_to(&mut self, mark: Mark) {
+        (self.last, self.middle, self.count) = mark;
     }
 }
