@@ -26,6 +26,7 @@ use crate::http;
 use crate::mdns;
 use crate::registry;
 use crate::store;
+use crate::tls;
 use crate::zone;
 
 pub use sources::{Setting, Sources};
@@ -50,6 +51,8 @@ pub struct Config {
     pub http: http::Config,
     /// `[mdns]`
     pub mdns: mdns::Config,
+    /// `[tls]`
+    pub tls: tls::Config,
 }
 
 /// Why settings are not taken. Each text says where the mistake is and what would be right.
@@ -108,6 +111,7 @@ impl Default for Config {
             dns: dns::Config::default(),
             http: http::Config::default(),
             mdns: mdns::Config::default(),
+            tls: tls::Config::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Speaks DNS: UDP and TCP on the same port, answering from the registry's snapshot.
+//! Speaks DNS: UDP and TCP on the same port, TLS where it is asked to, answering from the registry's snapshot.
 //!
 //! ```text
 //! udp ── batch (the kernel's part)     one thread per core and address
-//! stream ── connections (limits)       TCP
+//! stream ── connections (limits)       TCP and TLS
 //!   └─ respond ─┬─ query ─ zone ─ wire      plain questions: in place, no allocation
 //!               └─ message (hickory)        everything else
 //! ```
@@ -21,6 +21,7 @@ mod message;
 mod query;
 mod reply;
 mod respond;
+mod responder;
 mod stream;
 mod transport;
 mod udp;
@@ -40,17 +41,24 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::listener::Listener;
 use crate::registry::Registry;
 use crate::service::Address;
+use crate::tls::Identity;
 use access::Access;
 use bind::Bound;
 use connections::Connections;
 use cookie::Cookies;
+use responder::Responder;
 use stream::Streams;
 use udp::Serving;
 
 pub use bind::BindError;
 pub use cookie::CookieSecret;
+
+/// What clients ask for over TLS that has several protocols (RFC 7858 §3.1 leaves it out, the registry of RFC 7301
+/// has it).
+const ALPN_TLS: &[u8] = b"dot";
 
 /// `[dns]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +66,8 @@ pub use cookie::CookieSecret;
 pub struct Config {
     /// Where to listen, UDP and TCP. Port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for DNS over TLS (RFC 7858), whose port is 853. Needs a certificate (`[tls]`).
+    pub tls_listen: Vec<SocketAddr>,
     /// The addresses of the name server in the zones (`ns`). Empty: those of `listen`, or of the interfaces where
     /// that is a wildcard.
     pub advertise: Vec<IpAddr>,
@@ -72,11 +82,11 @@ pub struct Config {
     /// What cookies are signed with, for several servers to take each other's: the first signs, all are good. Empty:
     /// a random one, changed each day.
     pub cookie_secrets: Vec<CookieSecret>,
-    /// TCP connections, at most; beyond, the quietest is closed.
+    /// Connections over TCP and TLS together, at most; beyond, the quietest is closed.
     pub tcp_connections: usize,
-    /// TCP connections of one client (an address, an IPv6 /64), at most.
+    /// Connections of one client (an address, an IPv6 /64), at most.
     pub tcp_connections_per_client: usize,
-    /// How long a TCP client may take for a whole request.
+    /// How long such a client may take for its handshake, for a whole request, and to take a reply.
     #[serde(with = "humantime_serde")]
     pub tcp_idle: Duration,
 }
@@ -85,6 +95,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![([127, 0, 0, 1], 5300).into()],
+            tls_listen: Vec::new(),
             advertise: Vec::new(),
             glob: true,
             glob_from: Vec::new(),
@@ -102,6 +113,7 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Dns {
     bound: Vec<Bound>,
+    tls: Vec<Listener>,
     addresses: Vec<SocketAddr>,
     config: Config,
 }
@@ -115,12 +127,18 @@ impl Dns {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let bound = config.listen.iter().map(|address| bind::bind(*address, threads)).collect::<Result<Vec<_>, _>>()?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
-        Ok(Self { bound, addresses, config: config.clone() })
+        let tls = config.tls_listen.iter().map(|address| bind::bind_tls(*address)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { bound, tls, addresses, config: config.clone() })
     }
 
-    /// Where it listens.
+    /// Where it listens, over UDP and TCP.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it listens for DNS over TLS.
+    pub fn tls_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tls.iter().map(Listener::address)
     }
 
     /// The addresses of the name server in the zones: `dns.advertise`, else those it listens on, a wildcard being
@@ -138,14 +156,12 @@ impl Dns {
     }
 
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
-    pub async fn run(self, registry: Registry, stop: CancellationToken) {
-        let Self { bound, config, .. } = self;
+    pub async fn run(self, registry: Registry, identity: Identity, stop: CancellationToken) {
+        let Self { bound, tls: tls_listeners, config, .. } = self;
         let (access, cookies, mut serving) = (Access::new(&config), Cookies::new(&config), Serving::default());
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams {
-            registry: registry.clone(),
-            access: access.clone(),
-            cookies: cookies.clone(),
+            responder: Responder { registry: registry.clone(), access: access.clone(), cookies: cookies.clone() },
             connections,
             idle: config.tcp_idle,
             stop: stop.clone(),
@@ -158,7 +174,11 @@ impl Dns {
                     udp::serve(socket, registry.reader(), &access, cookies, stopped);
                 }));
             }
-            running.spawn(streams.clone().serve(tcp));
+            running.spawn(streams.clone().serve(tcp, None));
+        }
+        let acceptor = identity.acceptor(&[ALPN_TLS]);
+        for listener in tls_listeners {
+            running.spawn(streams.clone().serve(listener, Some(acceptor.clone())));
         }
         watch(running, serving, &stop).await;
     }

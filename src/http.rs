@@ -26,10 +26,10 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
+use crate::listener::Listener;
 use crate::registry::Registry;
 
 pub use listen::BindError;
@@ -78,7 +78,7 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Http {
     config: Config,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -88,9 +88,9 @@ impl Http {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for &address in &config.listen {
-            let (listener, bound) = listen::bind(address)?;
+            let listener = listen::bind(address)?;
+            addresses.push(listener.address());
             listeners.push(listener);
-            addresses.push(bound);
         }
         Ok(Self { config: config.clone(), listeners, addresses })
     }

@@ -22,7 +22,9 @@
 //!
 //! The rooms, in groups. A room imports only rooms of the groups above its own; `tests/layers.rs` holds them to it.
 
+pub mod listener;
 pub mod service;
+pub mod tls;
 
 pub mod api;
 pub mod zone;

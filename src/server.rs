@@ -7,7 +7,7 @@
 //!
 //! Signals are left to the program: whoever embeds a server has its own way to stop.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,7 +23,9 @@ use crate::http::{self, Http};
 use crate::mdns::{self, Mdns};
 use crate::registry::Registry;
 use crate::registry::Writer;
+use crate::service::Address;
 use crate::store::{self, Store};
+use crate::tls::{CertificateError, Tls};
 use crate::zone::Snapshot;
 
 /// How long requests in flight may take after the stop. The three graces add up to 9 s, within the 10 s after which
@@ -40,6 +42,7 @@ pub struct Server {
     dns: Dns,
     http: Http,
     mdns: Mdns,
+    tls: Tls,
     terms: Terms,
     registry: Registry,
     writer: Writer,
@@ -60,6 +63,9 @@ pub enum StartError {
     /// mDNS is misconfigured.
     #[error("mDNS: {0}")]
     Mdns(#[from] mdns::BindError),
+    /// The certificate is not to be had.
+    #[error("TLS: {0}")]
+    Tls(#[from] CertificateError),
     /// The store is not to be had, or is not to be touched.
     #[error("store: {0}")]
     Store(#[from] store::OpenError),
@@ -83,11 +89,12 @@ impl Server {
         let dns = Dns::bind(&config.dns)?;
         let http = Http::bind(&config.http)?;
         let mdns = Mdns::bind(&config.mdns)?;
+        let tls = Tls::open(&config.tls, &config.data_dir, &certificate_names(config, &dns, &http))?;
         let opened = Store::open(&config.store, &config.data_dir)?;
         let zone = Snapshot::new(&config.zone, &dns.name_server_addresses());
         let (registry, writer) = Registry::open(&config.lease, opened, &zone);
         let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
-        Ok(Self { dns, http, mdns, terms, registry, writer })
+        Ok(Self { dns, http, mdns, tls, terms, registry, writer })
     }
 
     /// Where HTTP listens.
@@ -100,6 +107,16 @@ impl Server {
         self.dns.addresses()
     }
 
+    /// Where DNS listens over TLS.
+    pub fn dns_tls_addresses(&self) -> Vec<SocketAddr> {
+        self.dns.tls_addresses().collect()
+    }
+
+    /// The certificate that is shown over TLS, if any.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
     /// The registry, for a program that registers and reads without HTTP.
     pub fn registry(&self) -> Registry {
         self.registry.clone()
@@ -107,15 +124,32 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, terms, registry, writer } = self;
+        let Self { dns, http, mdns, tls, terms, registry, writer } = self;
+        let identity = tls.identity();
         let rooms = Rooms {
             writer: Room::open("the writer", |stop| writer.run(stop)),
-            dns: Room::open("DNS", |stop| dns.run(registry.clone(), stop)),
+            dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity, stop)),
             http: Room::open("HTTP", |stop| http.run(registry.clone(), terms, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
+            tls: Room::open("TLS", |stop| tls.run(stop)),
         };
         rooms.run(stop).await
     }
+}
+
+/// What clients may call this server: a certificate of our own making is for all of it.
+fn certificate_names(config: &Config, dns: &Dns, http: &Http) -> Vec<String> {
+    let host = gethostname::gethostname().to_string_lossy().into_owned();
+    let zones = config.zone.domains.iter().map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
+    let listening = dns.addresses().iter().copied().chain(dns.tls_addresses()).chain(http.addresses().iter().copied());
+    let bound = listening.map(|address| address.ip()).filter(|address| !address.is_unspecified());
+    let addresses = bound.chain([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    let advertised = dns.name_server_addresses().into_iter().map(Address::get);
+    let addresses = addresses.chain(advertised).map(|address| address.to_string());
+    let mut names: Vec<_> = ["localhost".to_owned(), host].into_iter().chain(zones).chain(addresses).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// All rooms at work.
@@ -125,6 +159,7 @@ struct Rooms {
     dns: Room,
     http: Room,
     mdns: Room,
+    tls: Room,
 }
 
 impl Rooms {
@@ -135,11 +170,13 @@ impl Rooms {
             name = self.dns.ended() => Some(name),
             name = self.http.ended() => Some(name),
             name = self.mdns.ended() => Some(name),
+            name = self.tls.ended() => Some(name),
         };
         info!("stopping: no new requests are taken, those at hand are answered");
         // What the intake does not finish was promised to nobody: that is no fault.
-        let (http, mdns) = tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE));
-        let intake = [http, mdns].into_iter().try_for_each(|closed| match closed {
+        let intake =
+            tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE), self.tls.close(INTAKE_GRACE),);
+        let intake = <[_; 3]>::from(intake).into_iter().try_for_each(|closed| match closed {
             Err(late @ Fault::Late(..)) => {
                 warn!("{late}; it was cut off");
                 Ok(())
@@ -226,6 +263,7 @@ mod tests {
             dns: waiting("DNS", closed),
             http: waiting("HTTP", closed),
             mdns: waiting("mDNS", closed),
+            tls: waiting("TLS", closed),
         }
     }
 
@@ -236,8 +274,8 @@ mod tests {
         stop.cancel();
         assert_eq!(rooms(&closed).run(stop).await, Ok(()));
         let mut order = closed.lock().unwrap().clone();
-        order[..2].sort_unstable();
-        assert_eq!(order, ["HTTP", "mDNS", "the writer", "DNS"]);
+        order[..3].sort_unstable();
+        assert_eq!(order, ["HTTP", "TLS", "mDNS", "the writer", "DNS"]);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod stories {
     mod config;
     mod dns_discovery;
     mod dns_edns;
+    mod dns_encrypted;
     mod dns_header;
     mod dns_peers;
     mod dns_srv;

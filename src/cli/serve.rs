@@ -148,6 +148,18 @@ fn without_root(zone: &DomainName) -> String {
     zone.to_string().trim_end_matches('.').to_owned()
 }
 
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Where else DNS is, each with a comma in front.
+fn encrypted(server: &Server) -> String {
+    let transports = [(server.dns_tls_addresses(), "TLS")].into_iter();
+    let listening = transports.filter(|(addresses, _)| !addresses.is_empty());
+    listening
+        .fold(String::new(), |text, (addresses, transport)| text + &format!(", {} ({transport})", list(&addresses)))
+}
+
 /// The ready line for programs.
 #[derive(Debug, Serialize)]
 struct Ready<'a> {
@@ -156,6 +168,11 @@ struct Ready<'a> {
     pid: u32,
     http: &'a [SocketAddr],
     dns: &'a [SocketAddr],
+    /// Empty where it is not asked for.
+    dns_tls: Vec<SocketAddr>,
+    /// Of the public key that is shown over TLS (RFC 7858 §4.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_pin: Option<String>,
     zones: &'a [DomainName],
     store: &'a str,
 }
@@ -170,19 +187,26 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
             pid: std::process::id(),
             http,
             dns,
+            dns_tls: server.dns_tls_addresses(),
+            tls_pin: server.tls().pin(),
             zones,
             store: &config.store.url,
         })?;
     } else {
         let http_urls: Vec<_> = http.iter().map(|address| format!("http://{address}")).collect();
-        let dns_texts: Vec<_> = dns.iter().map(ToString::to_string).collect();
         let zone_texts: Vec<_> = zones.iter().map(without_root).collect();
         output::line(&format!(
-            "ready  {}, DNS at {} (UDP and TCP) for {}",
+            "ready  {}, DNS at {} (UDP and TCP){} for {}",
             http_urls.join(", "),
-            dns_texts.join(", "),
+            list(dns),
+            encrypted(server),
             zone_texts.join(", "),
         ))?;
+        if config.tls.self_signed
+            && let (Some(file), Some(pin)) = (server.tls().certificate(), server.tls().pin())
+        {
+            output::line(&format!("trust  {} over TLS, or the pin {pin}", file.display()))?;
+        }
         if let (Some(&http), Some(&dns), Some(zone)) = (http.first(), dns.first(), zone_texts.first()) {
             let (http, dns) = (from_here(http), from_here(dns));
             let body = r#"{"service":"auth","instance":"a1","port":8080}"#;

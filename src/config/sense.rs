@@ -14,8 +14,10 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_domains(config)?;
     check_advertised(config)?;
     check_hosts(config)?;
-    check_listen("http.listen", &config.http.listen, 8420)?;
-    check_listen("dns.listen", &config.dns.listen, 5300)?;
+    check_not_empty("http.listen", &config.http.listen, 8420)?;
+    check_not_empty("dns.listen", &config.dns.listen, 5300)?;
+    check_apart(config)?;
+    check_certificate(config)?;
     check_log(config)?;
     config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
     // Opens nothing yet.
@@ -79,17 +81,58 @@ fn check_hosts(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_listen(key: &'static str, listen: &[SocketAddr], port: u16) -> Result<(), ConfigError> {
+fn check_not_empty(key: &'static str, listen: &[SocketAddr], port: u16) -> Result<(), ConfigError> {
     if listen.is_empty() {
         return refuse(key, format!("is empty; give at least one address, such as \"127.0.0.1:{port}\""));
     }
-    for (index, address) in listen.iter().enumerate() {
-        // Port 0 is another port each time.
-        if address.port() != 0 && listen[..index].contains(address) {
-            return refuse(key, format!("has {address} twice; keep it once"));
+    Ok(())
+}
+
+/// Whether no address is listened on twice.
+fn check_apart(config: &Config) -> Result<(), ConfigError> {
+    let (dns, http) = (&config.dns, &config.http);
+    let tcp = [("http.listen", &http.listen), ("dns.listen", &dns.listen), ("dns.tls_listen", &dns.tls_listen)];
+    for transport in [&tcp[..]] {
+        let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+        for &(key, listen) in transport {
+            // Port 0 is another port each time.
+            for &address in listen.iter().filter(|address| address.port() != 0) {
+                match taken.iter().find(|(_, other)| *other == address) {
+                    Some((other, _)) if *other == key => {
+                        return refuse(key, format!("has {address} twice; keep it once"));
+                    }
+                    Some((other, _)) => {
+                        return refuse(key, format!("has {address}, which {other} has, too; choose another port"));
+                    }
+                    None => taken.push((key, address)),
+                }
+            }
         }
     }
     Ok(())
+}
+
+fn check_certificate(config: &Config) -> Result<(), ConfigError> {
+    let tls = &config.tls;
+    let (certificate, key) = (tls.certificate.display(), tls.key.display());
+    let (has_certificate, has_key) = (!tls.certificate.as_os_str().is_empty(), !tls.key.as_os_str().is_empty());
+    if has_certificate && !has_key {
+        return refuse("tls.key", format!("is empty; give the PEM file of the key of {certificate} (tls.certificate)"));
+    }
+    if has_key && !has_certificate {
+        return refuse("tls.certificate", format!("is empty; give the PEM file of the certificate of {key} (tls.key)"));
+    }
+    if has_certificate && tls.self_signed {
+        return refuse("tls.self_signed", format!("is true beside {certificate} (tls.certificate); keep one of them"));
+    }
+    let listeners = [("dns.tls_listen", &config.dns.tls_listen)];
+    match listeners.iter().find(|(_, listen)| !listen.is_empty() && !tls.has_certificate()) {
+        None => Ok(()),
+        Some((key, _)) => refuse(
+            key,
+            "needs a certificate: give tls.certificate and tls.key, or for a trial set tls.self_signed = true",
+        ),
+    }
 }
 
 fn check_data_dir(config: &Config) -> Result<(), ConfigError> {

@@ -1,4 +1,8 @@
-//! DNS over TCP (RFC 7766): accepts within limits, answers in order what is pipelined, and waits for nobody long.
+//! DNS over TCP (RFC 7766) and TLS (RFC 7858): accepts within limits, answers in order what is pipelined, and waits
+//! for nobody long.
+//!
+//! A client has one idle time for a handshake, for each request, and for taking each reply; then it is cut off. Until
+//! then it costs a small buffer to read ahead, one request, and one reply.
 //!
 //! Road not taken: hickory's server. It takes any number of connections, and when file descriptors run out it
 //! asks for the next one at full speed.
@@ -7,129 +11,94 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 
-use super::access::Access;
 use super::connections::{Connections, Place};
-use super::context::{self, Context, Seeds};
-use super::cookie::Cookies;
-use super::reply::Reply;
-use super::respond::respond;
+use super::context::Seeds;
+use super::responder::Responder;
 use super::transport::Transport;
-use crate::registry::Registry;
+use crate::listener::Listener;
 
+/// Octets of a request over any stream, at most: ten times what a question with all its options takes.
+pub(super) const REQUEST_MAX: usize = 4096;
 /// Octets read ahead of a connection: a few pipelined questions.
 const READ_AHEAD: usize = 1024;
-/// Octets of a request, at most: ten times what a question with all its options takes.
-const REQUEST_MAX: usize = 4096;
-/// Octets in front of a message that say how long it is (RFC 1035 §4.2.2).
-const LENGTH: usize = 2;
-/// Pause when no connection can be accepted: most likely file descriptors ran out.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// How long accepting must not have failed to be well again: at the limit it fails and succeeds by turns, as
-/// connections end.
-const WELL: Duration = Duration::from_secs(5);
+/// How long to wait for the end of a connection to be told.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the connections of all addresses share.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
-    pub(super) registry: Registry,
-    pub(super) access: Access,
-    pub(super) cookies: Cookies,
+    pub(super) responder: Responder,
     pub(super) connections: Connections,
-    /// How long a client may take to send a whole request, or to take a response.
+    /// How long a client may take for its handshake, to send a whole request, or to take a reply.
     pub(super) idle: Duration,
     pub(super) stop: CancellationToken,
 }
 
 impl Streams {
     /// Accepts until the stop, then waits until what is being answered is answered.
-    pub(super) async fn serve(self, listener: TcpListener) {
+    pub(super) async fn serve(self, mut listener: Listener, tls: Option<TlsAcceptor>) {
         let tasks = TaskTracker::new();
-        let mut failed = None;
-        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((stream, client)) => {
-                    if failed.take_if(|last: &mut Instant| last.elapsed() > WELL).is_some() {
-                        info!("DNS connections are accepted again");
-                    }
-                    let place = self.connections.take(client.ip(), Instant::now());
-                    tasks.spawn(self.clone().answer(stream, client, place));
-                }
-                // The client's doing, and over.
-                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(e) => {
-                    if failed.replace(Instant::now()).is_none() {
-                        warn!(error = %e, "no DNS connection can be accepted; trying again");
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+        while let Some((tcp, client)) = self.stop.run_until_cancelled(listener.accept()).await {
+            let place = self.connections.take(client.ip(), Instant::now());
+            tasks.spawn(self.clone().connected(tcp, client, place, tls.clone()));
         }
         tasks.close();
         tasks.wait().await;
     }
 
-    /// Answers until the client is done or too slow, its place is needed, or all stop. What ends a connection is
-    /// the client's matter: it is not logged.
-    async fn answer(self, stream: TcpStream, client: SocketAddr, place: Place) {
+    /// Serves one connection. What ends it is the client's matter: it is not logged.
+    async fn connected(self, tcp: TcpStream, client: SocketAddr, place: Place, tls: Option<TlsAcceptor>) {
+        // A reply is one write: holding it back for more would only delay it.
+        let _ = tcp.set_nodelay(true);
+        let Some(tls) = tls else { return self.answer(tcp, Transport::Tcp, client, &place).await };
+        let handshake = tokio::select! {
+            handshake = timeout(self.idle, tls.accept(tcp)) => handshake,
+            () = place.close.cancelled() => return,
+            () = self.stop.cancelled() => return,
+        };
+        if let Ok(Ok(stream)) = handshake {
+            // On the heap: most connections have no TLS.
+            Box::pin(self.answer(stream, Transport::Tls, client, &place)).await;
+        }
+    }
+
+    /// Answers until the client is done or too slow, its place is needed, or all stop.
+    async fn answer<S>(&self, stream: S, transport: Transport, client: SocketAddr, place: &Place)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut stream = BufReader::with_capacity(READ_AHEAD, stream);
-        // A response is one write: holding it back for more would only delay it.
-        let _ = stream.get_ref().set_nodelay(true);
         let mut seeds = Seeds::new();
         loop {
             let request = tokio::select! {
                 biased;
                 request = timeout(self.idle, read(&mut stream)) => request,
-                () = place.close.cancelled() => return,
-                () = self.stop.cancelled() => return,
+                () = place.close.cancelled() => break,
+                () = self.stop.cancelled() => break,
             };
-            let Ok(Ok(request)) = request else { return };
+            let Ok(Ok(request)) = request else { break };
             place.touch(Instant::now());
-            let response = {
-                let state = self.registry.state();
-                let context = Context {
-                    zone: &state.zone,
-                    access: &self.access,
-                    cookies: &self.cookies,
-                    now: context::now(),
-                    client,
-                    transport: Transport::Tcp,
-                    seed: seeds.next(),
-                };
-                framed(&context, &request)
-            };
-            if response.is_empty() {
-                return;
-            }
+            let Some(reply) = self.responder.reply(&request, transport, client, &mut seeds) else { break };
             let written = tokio::select! {
-                written = timeout(self.idle, stream.write_all(&response)) => written,
+                written = timeout(self.idle, write(&mut stream, reply.octets())) => written,
                 () = place.close.cancelled() => return,
             };
             let Ok(Ok(())) = written else { return };
         }
+        // Over TLS it says that nothing was cut off.
+        let _ = timeout(FAREWELL, stream.shutdown()).await;
     }
 }
 
-/// The response with its length in front, for one write (RFC 7766 §8); empty where none is due.
-fn framed(context: &Context<'_>, request: &[u8]) -> Vec<u8> {
-    let mut response = vec![0; LENGTH + usize::from(u16::MAX)];
-    response[LENGTH..][..request.len()].copy_from_slice(request);
-    let Reply { length, .. } = respond(context, &mut response[LENGTH..], request.len());
-    let Some(prefix) = u16::try_from(length).ok().filter(|length| *length > 0) else { return Vec::new() };
-    response[..LENGTH].copy_from_slice(&prefix.to_be_bytes());
-    response.truncate(LENGTH + length);
-    response
-}
-
 /// One request: its length in two octets, then itself.
-async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let length = usize::from(stream.read_u16().await?);
     if length > REQUEST_MAX {
         return Err(io::ErrorKind::InvalidData.into());
@@ -137,4 +106,10 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
     let mut request = vec![0; length];
     stream.read_exact(&mut request).await?;
     Ok(request)
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), octets: &[u8]) -> io::Result<()> {
+    stream.write_all(octets).await?;
+    // TLS may hold octets that the kernel did not take at once.
+    stream.flush().await
 }

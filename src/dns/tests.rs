@@ -19,6 +19,7 @@ use super::{Config, Dns, watch};
 use crate::registry::{self, Condition, Operation, Registry};
 use crate::service::{Origin, registration};
 use crate::store::Opened;
+use crate::tls::Identity;
 use crate::zone::{self, Snapshot};
 
 struct Server {
@@ -41,7 +42,7 @@ impl Server {
         let (stop, running) = (CancellationToken::new(), TaskTracker::new());
         let address = dns.addresses()[0];
         tokio::spawn(writer.run(stop.clone()));
-        running.spawn(dns.run(registry.clone(), stop.clone()));
+        running.spawn(dns.run(registry.clone(), Identity::default(), stop.clone()));
         running.close();
         Self { address, registry, stop, running }
     }

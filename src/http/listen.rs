@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,28 +20,24 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tokio_util::task::TaskTracker;
+use tracing::debug;
 
 use super::Config;
 use super::connections::{Connections, Ticket};
 use super::request::Sender;
+use crate::listener::Listener;
 
-/// Connections that the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 1024;
 /// Octets of a request's head, at most; a long query fits many times.
 const HEAD_MAX: usize = 32 << 10;
 /// Headers of a request, at most; browsers send about twenty.
 const HEADERS_MAX: usize = 64;
-/// How long to wait after `accept` failed, as it does when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
-/// How long accepting must not have failed to be well again: at the limit it fails and succeeds by turns, as
-/// connections end.
-const WELL: Duration = Duration::from_secs(5);
 /// How long a connection without a request in flight may outlive `stop`: for a request that is on its way, and for
 /// the rest of an answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -73,28 +69,12 @@ fn advice(error: &io::Error) -> String {
     }
 }
 
-pub(super) fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // As std does: a restart does not wait for old connections to be forgotten.
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            // So that 0.0.0.0 and [::] can both be listed.
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bind().map_err(|source| BindError { address, source })
+pub(super) fn bind(address: SocketAddr) -> Result<Listener, BindError> {
+    Listener::bind(address, "HTTP").map_err(|source| BindError { address, source })
 }
 
 /// Serves `listeners`, of which there may be none, until `stop`, then until their last connection has ended.
-pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Router, stop: &CancellationToken) {
+pub(super) async fn run(listeners: Vec<Listener>, config: &Config, routes: Router, stop: &CancellationToken) {
     let connections = Connections::new(config.connections, config.connections_per_client);
     let mut loops = JoinSet::new();
     for listener in listeners {
@@ -112,30 +92,9 @@ pub(super) async fn run(listeners: Vec<TcpListener>, config: &Config, routes: Ro
     }
 }
 
-async fn accept(listener: TcpListener, connections: Connections, protocol: Http1, stop: CancellationToken) {
-    let mut tasks = JoinSet::new();
-    let mut failed = None;
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = tasks.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => {
-                if failed.take_if(|last: &mut Instant| last.elapsed() > WELL).is_some() {
-                    info!("HTTP connections are accepted again");
-                }
-                accepted
-            }
-            Err(error) => {
-                if failed.replace(Instant::now()).is_none() {
-                    warn!(%error, "no HTTP connection can be accepted; trying again");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+async fn accept(mut listener: Listener, connections: Connections, protocol: Http1, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    while let Some((stream, peer)) = stop.run_until_cancelled(listener.accept()).await {
         // Every listener has one connection in hand, so that none of them keeps room that another could use.
         let Some(room) = stop.run_until_cancelled(connections.room()).await else { break };
         let Some(ticket) = room.enter(peer.ip()) else {
@@ -145,7 +104,8 @@ async fn accept(listener: TcpListener, connections: Connections, protocol: Http1
         tasks.spawn(protocol.clone().serve(stream, peer.ip(), ticket, stop.clone()));
     }
     drop(listener);
-    while tasks.join_next().await.is_some() {}
+    tasks.close();
+    tasks.wait().await;
 }
 
 /// How a connection is served: HTTP/1.1 within the limits.

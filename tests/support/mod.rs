@@ -9,6 +9,7 @@ pub mod netns;
 mod portolan;
 pub mod questions;
 mod random;
+pub mod tls;
 mod tools;
 pub mod wire;
 pub mod zone_file;

@@ -1,0 +1,69 @@
+//! Replies to requests over a stream, whichever: TCP, TLS, QUIC or HTTPS.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+
+use super::access::Access;
+use super::context::{self, Context, Seeds};
+use super::cookie::Cookies;
+use super::reply::Reply;
+use super::respond::respond;
+use super::transport::Transport;
+use crate::registry::Registry;
+
+/// Octets in front of a message that say how long it is (RFC 1035 §4.2.2).
+const LENGTH: usize = 2;
+
+thread_local! {
+    /// Where replies are written: as long as any can be, once per thread, so that one which waits for its client
+    /// holds no more than its own octets.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; LENGTH + usize::from(u16::MAX)]);
+}
+
+/// What all streams answer from.
+#[derive(Debug, Clone)]
+pub(super) struct Responder {
+    pub(super) registry: Registry,
+    pub(super) access: Access,
+    pub(super) cookies: Cookies,
+}
+
+/// A reply with its length in front, for one write (RFC 7766 §8).
+#[derive(Debug)]
+pub(super) struct Framed(Vec<u8>);
+
+impl Responder {
+    /// The reply to `request`, where one is due.
+    pub(super) fn reply(
+        &self,
+        request: &[u8],
+        transport: Transport,
+        client: SocketAddr,
+        seeds: &mut Seeds,
+    ) -> Option<Framed> {
+        let state = self.registry.state();
+        let context = Context {
+            zone: &state.zone,
+            access: &self.access,
+            cookies: &self.cookies,
+            now: context::now(),
+            client,
+            transport,
+            seed: seeds.next(),
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            let (prefix, message) = scratch.split_first_chunk_mut::<LENGTH>()?;
+            message.get_mut(..request.len())?.copy_from_slice(request);
+            let Reply { length, .. } = respond(&context, message, request.len());
+            *prefix = u16::try_from(length).ok().filter(|length| *length > 0)?.to_be_bytes();
+            Some(Framed(scratch.get(..LENGTH + length)?.to_vec()))
+        })
+    }
+}
+
+impl Framed {
+    /// The length and the message.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
