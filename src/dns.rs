@@ -17,6 +17,7 @@ mod connections;
 mod context;
 mod cookie;
 mod edns;
+mod extended_error;
 mod message;
 mod query;
 mod reply;

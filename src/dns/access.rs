@@ -21,9 +21,17 @@ impl Access {
 
     /// How many instances a glob of this client may return; `None` where `*` and `?` are plain characters.
     pub(super) fn globs(&self, client: IpAddr) -> Option<usize> {
+        self.glob_limit.filter(|_| self.has(client))
+    }
+
+    /// Whether globs are answered to others and not to this client.
+    pub(super) fn prohibits_globs(&self, client: IpAddr) -> bool {
+        self.glob_limit.is_some() && !self.has(client)
+    }
+
+    fn has(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();
-        let may = self.glob_from.is_empty() || self.glob_from.iter().any(|network| network.contains(&client));
-        self.glob_limit.filter(|_| may)
+        self.glob_from.is_empty() || self.glob_from.iter().any(|network| network.contains(&client))
     }
 }
 
@@ -40,5 +48,8 @@ mod tests {
         assert_eq!(globs(office(), "10.1.2.3"), Some(7));
         assert_eq!(globs(office(), "::ffff:10.1.2.3"), Some(7));
         assert_eq!(globs(office(), "192.0.2.1"), None);
+        let prohibits = |config: Config| Access::new(&config).prohibits_globs([192, 0, 2, 1].into());
+        assert!(prohibits(office()));
+        assert!(!prohibits(Config { glob: false, ..office() }), "then it is a name like any other");
     }
 }

@@ -8,7 +8,10 @@ use std::time::SystemTime;
 use super::access::Access;
 use super::cookie::Cookies;
 use super::transport::Transport;
-use crate::zone::Snapshot;
+use crate::zone::{self, Answer, Snapshot, rtype};
+
+/// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
+const CLASS_IN: u16 = 1;
 
 /// What an answer depends on besides the question.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,35 @@ pub(super) struct Context<'a> {
     pub(super) transport: Transport,
     /// Where answers begin that have several records.
     pub(super) seed: usize,
+}
+
+/// A question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'q> {
+    /// Uncompressed wire form with the root label.
+    pub(super) name: &'q [u8],
+    pub(super) rtype: u16,
+    pub(super) class: u16,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn answer(&self, question: &Question<'_>) -> Answer<'a> {
+        if !question.is_of_class_in() || question.is_transfer() {
+            return Answer::Refused;
+        }
+        let globs = self.access.globs(self.client.ip());
+        self.zone.answer(&zone::Question { name: question.name, rtype: question.rtype, globs })
+    }
+}
+
+impl Question<'_> {
+    pub(super) fn is_of_class_in(&self) -> bool {
+        self.class == CLASS_IN
+    }
+
+    pub(super) fn is_transfer(&self) -> bool {
+        matches!(self.rtype, rtype::AXFR | rtype::IXFR)
+    }
 }
 
 /// Unix seconds, for cookies and limits. Read once for many requests: the zone's answer needs no clock.

@@ -1,7 +1,7 @@
 //! The full path: any request, read and written by hickory. What is not a plain question comes this way.
 //!
-//! What to answer is decided in the order in which a server may stop listening: opcode, number of questions,
-//! EDNS version, class, type, name. The answer itself is the zone's, as it is on the fast path.
+//! What to answer is decided in the order in which a server may stop listening: cookie, opcode,
+//! EDNS version, number of questions, class, type, name. The answer itself is the zone's, as it is on the fast path.
 //!
 //! hickory cuts a message where it is full. So what goes into it is measured first: the RRset that was asked for
 //! may be cut, with TC set where the client can come back over TCP; any other goes in whole or not at all.
@@ -15,17 +15,18 @@ use std::ops::ControlFlow;
 use hickory_server::net::xfer::Protocol;
 use hickory_server::proto::op::{Metadata, OpCode, ResponseCode};
 use hickory_server::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
-use hickory_server::proto::rr::{DNSClass, Name, RData, Record, RecordType, rdata};
+use hickory_server::proto::rr::{Name, RData, Record, RecordType, rdata};
 use hickory_server::proto::serialize::binary::BinEncoder;
 use hickory_server::server::Request;
 use hickory_server::zone_handler::MessageResponseBuilder;
 
-use super::context::Context;
-use super::cookie;
+use super::context::{Context, Question};
+use super::cookie::{self, Standing};
 use super::edns::{Opt, datagram_limit};
+use super::extended_error::ExtendedError;
 use super::query::{self, Edns, HEADER};
 use super::reply::Reply;
-use crate::zone::{Answer, Name as ZoneName, Place, Question, Rdata, Records, Rrset, rtype};
+use crate::zone::{Answer, Name as ZoneName, Place, Rdata, Records, Rrset};
 
 /// Octets of a record between its name and its data.
 const RECORD_HEAD: usize = 10;
@@ -41,10 +42,10 @@ pub(super) fn respond(context: &Context<'_>, octets: &[u8], buffer: &mut [u8]) -
     // Client and protocol are only kept by it: what they are to us the context says.
     match Request::from_bytes(octets.to_vec(), context.client, Protocol::Tcp) {
         Ok(request) => {
-            let response = Response::to(&request, context);
+            let mut response = Response::to(&request, context);
             let code = response.metadata.response_code;
             match response.encode(&request) {
-                Some(message) => Reply::copied(&message, code.into(), response.place, buffer),
+                Some(message) => Reply::copied(&message, code.into(), response.place, buffer).ending_in(&response.opt),
                 None => bare(header, code, buffer),
             }
         }
@@ -80,15 +81,15 @@ struct Response {
 
 impl Response {
     fn to(request: &Request, context: &Context<'_>) -> Self {
+        let cookie = request.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Cookie));
+        // To hickory it is one that it does not know.
         let cookie =
-            request.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Cookie)).and_then(|option| match option {
-                EdnsOption::Unknown(_, octets) => Some(&octets[..]),
-                _ => None,
-            });
+            cookie.and_then(|option| if let EdnsOption::Unknown(_, data) = option { Some(&data[..]) } else { None });
+        let is_malformed = context.cookies.are_taken() && cookie.is_some_and(|cookie| !cookie::is_well_formed(cookie));
         let edns = request.edns.as_ref().map(|edns| Edns {
             size: edns.max_payload(),
             dnssec_ok: edns.flags().dnssec_ok,
-            cookie: cookie.filter(|octets| cookie::is_well_formed(octets)),
+            cookie: cookie.filter(|cookie| cookie::is_well_formed(cookie)),
         });
         let mut response = Self {
             metadata: Metadata::response_from_request(&request.metadata),
@@ -99,55 +100,49 @@ impl Response {
             place: None,
             limit: if context.transport.is_stream() { u16::MAX } else { datagram_limit(edns.map(|edns| edns.size)) },
         };
-        let is_malformed = context.cookies.are_taken() && cookie.is_some_and(|octets| !cookie::is_well_formed(octets));
-        let (Ok(code) | Err(code)) = response.decide(request, context, is_malformed);
+        let code = if is_malformed { ResponseCode::FormErr } else { response.decide(request, context) };
         response.metadata.response_code = code;
         response.opt.set_extended_code(code.into());
         response
     }
 
-    /// The response code, early where the request goes no further.
-    fn decide(
-        &mut self,
-        request: &Request,
-        context: &Context<'_>,
-        is_malformed: bool,
-    ) -> Result<ResponseCode, ResponseCode> {
+    fn decide(&mut self, request: &Request, context: &Context<'_>) -> ResponseCode {
         if request.metadata.op_code != OpCode::Query {
-            return Err(ResponseCode::NotImp);
+            self.opt.explain(Some(ExtendedError::Opcode));
+            return ResponseCode::NotImp;
         }
         if request.version() > 0 {
-            return Err(ResponseCode::BADVERS);
+            return ResponseCode::BADVERS;
         }
-        if is_malformed {
-            return Err(ResponseCode::FormErr);
-        }
-        // More than one is malformed (RFC 9619 §4); none asks nothing.
-        let [query] = request.queries.queries() else { return Err(ResponseCode::FormErr) };
-        let rtype = u16::from(query.query_type());
-        if query.query_class() != DNSClass::IN || matches!(rtype, rtype::AXFR | rtype::IXFR) {
-            return Err(ResponseCode::Refused);
-        }
+        let query = match (request.queries.queries(), self.opt.standing) {
+            ([query], _) => query,
+            // Asks for a cookie, or whether one is good (RFC 7873 §5.4).
+            ([], Standing::Asking | Standing::Known) => return ResponseCode::NoError,
+            ([], Standing::Mistaken) => return ResponseCode::BADCOOKIE,
+            // More than one is malformed (RFC 9619 §4); none asks nothing.
+            _ => return ResponseCode::FormErr,
+        };
         let name = octets_of(query.original().name());
-        let globs = context.access.globs(context.client.ip());
-        let answer = context.zone.answer(&Question { name: &name, rtype, globs });
+        let question = Question { name: &name, rtype: query.query_type().into(), class: query.query_class().into() };
+        let answer = context.answer(&question);
+        self.opt.explain(ExtendedError::of(&question, &answer, context));
         self.metadata.authoritative = !matches!(answer, Answer::Refused);
         self.place = answer.place();
-        let room = usize::from(self.limit)
-            .saturating_sub(HEADER + request.queries.as_bytes().len() + self.opt.as_slice().len());
+        let taken = HEADER + request.queries.as_bytes().len() + self.opt.least();
+        let room = usize::from(self.limit).saturating_sub(taken);
         let mut section = Filling { asked: query.original().name(), asked_length: name.len(), room };
         match answer {
-            Answer::Refused => return Err(ResponseCode::Refused),
+            Answer::Refused => return ResponseCode::Refused,
             Answer::NxDomain(soa) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
-                return Ok(ResponseCode::NXDomain);
+                return ResponseCode::NXDomain;
             }
             Answer::NoData(soa, ..) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
             }
             Answer::Records(records) => self.fill(&mut section, &records, context),
         }
-        Ok(ResponseCode::NoError)
+        ResponseCode::NoError
     }
 
     fn fill(&mut self, section: &mut Filling<'_>, records: &Records<'_>, context: &Context<'_>) {
@@ -166,7 +161,8 @@ impl Response {
         });
     }
 
-    fn encode(&self, request: &Request) -> Option<Vec<u8>> {
+    /// The octets; afterwards `opt` is what is in them of it.
+    fn encode(&mut self, request: &Request) -> Option<Vec<u8>> {
         let message = MessageResponseBuilder::new(&request.queries, None).build(
             self.metadata,
             &self.answers,
@@ -176,15 +172,14 @@ impl Response {
         );
         let mut octets = Vec::with_capacity(512);
         let mut encoder = BinEncoder::new(&mut octets);
-        let opt = self.opt.as_slice();
-        encoder.set_max_size(self.limit - u16::try_from(opt.len()).ok()?);
+        encoder.set_max_size(self.limit - u16::try_from(self.opt.least()).ok()?);
         message.destructive_emit(&mut encoder).ok()?;
+        let opt = self.opt.within(usize::from(self.limit) - octets.len());
+        let [.., count0, count1] = octets.first_chunk_mut::<HEADER>()?;
         // The last of the additional records.
-        if let Some(count) = octets.get_mut(10..12).filter(|_| !opt.is_empty()) {
-            let counted = u16::from_be_bytes([count[0], count[1]]).checked_add(1)?;
-            count.copy_from_slice(&counted.to_be_bytes());
-            octets.extend_from_slice(opt);
-        }
+        let count = u16::from_be_bytes([*count0, *count1]).checked_add(u16::from(!opt.is_empty()))?;
+        [*count0, *count1] = count.to_be_bytes();
+        octets.extend_from_slice(opt);
         Some(octets)
     }
 }

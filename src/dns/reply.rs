@@ -1,5 +1,7 @@
 //! What is known of a reply once it is written, for those who send and count it.
 
+use super::cookie::Standing;
+use super::edns::Opt;
 use super::query::HEADER;
 use crate::zone::Place;
 
@@ -20,16 +22,26 @@ pub(super) struct Reply {
     /// See [`Answer::place`](crate::zone::Answer::place).
     #[allow(dead_code, reason = "metrics come with a commit that follows")]
     pub(super) place: Option<Place>,
+    /// How the client stands that it is for.
+    pub(super) standing: Standing,
+    /// Octets of the OPT record at its end.
+    pub(super) opt: usize,
 }
 
 impl Reply {
     /// None: the request gets no reply.
-    pub(super) const NONE: Self = Self { length: 0, rcode: 0, truncated: false, place: None };
+    pub(super) const NONE: Self =
+        Self { length: 0, rcode: 0, truncated: false, place: None, standing: Standing::Unknown, opt: 0 };
 
     /// What was written to `message`, from its beginning.
     pub(super) fn written(message: &[u8], rcode: u16, place: Option<Place>) -> Self {
         let truncated = message.first_chunk::<HEADER>().is_some_and(|header| header[2] & TRUNCATED != 0);
-        Self { length: message.len(), rcode, truncated, place }
+        Self { length: message.len(), rcode, truncated, place, ..Self::NONE }
+    }
+
+    /// The same, whose last octets are this record's.
+    pub(super) fn ending_in(self, opt: &Opt) -> Self {
+        Self { standing: opt.standing, opt: opt.len(), ..self }
     }
 
     /// Copies `message` to `buffer`; none where it is too long.

@@ -2,16 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::context::Context;
+use super::context::{Context, Question};
 use super::edns::{Opt, datagram_limit};
+use super::extended_error::ExtendedError;
 use super::message;
-use super::query::{Query, Request};
+use super::query::Request;
 use super::reply::Reply;
 use super::wire::{self, Asked};
-use crate::zone::{Answer, Question, rtype};
-
-/// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
-const CLASS_IN: u16 = 1;
 
 /// Replaces the request in the first `length` octets of `buffer`, which is as long as a reply over this transport may
 /// be, by the reply. A request that finds a fault of ours is told SERVFAIL, and costs no other its answer.
@@ -33,28 +30,19 @@ fn write(context: &Context<'_>, buffer: &mut [u8], length: usize) -> Reply {
             return message::respond(context, &request, buffer);
         }
     };
-    let answer = answer(context, &query);
-    let opt = Opt::new(query.edns.as_ref(), context);
+    let question = Question { name: query.name, rtype: query.rtype, class: query.class };
+    let answer = context.answer(&question);
+    let mut opt = Opt::new(query.edns.as_ref(), context);
+    opt.explain(ExtendedError::of(&question, &answer, context));
     let asked = Asked::by(&query);
     let size = query.edns.map(|edns| edns.size);
     let length = if context.transport.is_stream() {
-        let length = wire::write(asked, &answer, &opt, context.seed, buffer);
+        let length = wire::write(asked, &answer, &mut opt, context.seed, buffer);
         wire::clear_truncation(buffer);
         length
     } else {
         let limit = usize::from(datagram_limit(size)).min(buffer.len());
-        wire::write(asked, &answer, &opt, context.seed, &mut buffer[..limit])
+        wire::write(asked, &answer, &mut opt, context.seed, &mut buffer[..limit])
     };
-    Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place())
-}
-
-fn answer<'a>(context: &Context<'a>, query: &Query<'_>) -> Answer<'a> {
-    match (query.class, query.rtype) {
-        (CLASS_IN, rtype::AXFR | rtype::IXFR) => Answer::Refused,
-        (CLASS_IN, rtype) => {
-            let globs = context.access.globs(context.client.ip());
-            context.zone.answer(&Question { name: query.name, rtype, globs })
-        }
-        _ => Answer::Refused,
-    }
+    Reply::written(&buffer[..length], u16::from(wire::code(&answer)), answer.place()).ending_in(&opt)
 }

@@ -57,9 +57,8 @@ impl Asked {
 
 /// Writes the response behind the question, over the request that `asked` is of, and returns its length. `buffer` is
 /// as long as the response may be, and at least 512 octets; `opt` is its OPT record.
-pub(super) fn write(asked: Asked, answer: &Answer<'_>, opt: &Opt, seed: usize, buffer: &mut [u8]) -> usize {
-    let opt = opt.as_slice();
-    let end = buffer.len() - opt.len();
+pub(super) fn write(asked: Asked, answer: &Answer<'_>, opt: &mut Opt, seed: usize, buffer: &mut [u8]) -> usize {
+    let end = buffer.len() - opt.least();
     let mut message = Message::begin(asked, &mut buffer[..end]);
     let mut counts = Counts::default();
     let flags = match answer {
@@ -73,7 +72,9 @@ pub(super) fn write(asked: Asked, answer: &Answer<'_>, opt: &Opt, seed: usize, b
             flags
         }
     };
-    let (start, length) = (message.length, message.length + opt.len());
+    let start = message.length;
+    let opt = opt.within(buffer.len() - start);
+    let length = start + opt.len();
     buffer[start..length].copy_from_slice(opt);
     counts.additional += u16::from(!opt.is_empty());
     let ([answer0, answer1], [authority0, authority1], [additional0, additional1]) =
