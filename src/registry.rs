@@ -35,7 +35,7 @@ use self::shared::Shared;
 use self::table::Table;
 use self::writer::Call;
 use crate::service::{Cause, Change, Instance, LeaseLimits, Revision, UnixMillis};
-use crate::store::{Contents, Opened};
+use crate::store::{Contents, OpenError, Opened};
 use crate::zone;
 
 /// Calls that may wait for the writer; the next ones wait for a place.
@@ -95,28 +95,26 @@ pub struct Registry {
 
 impl Registry {
     /// A registry that begins with what the store remembers, served in `zone`. Nothing happens until the writer
-    /// runs.
-    pub fn open(config: &Config, opened: Opened, zone: &zone::Snapshot) -> (Self, Writer) {
+    /// runs. Blocks while the store reads.
+    pub fn open(config: &Config, opened: Opened, zone: &zone::Snapshot) -> Result<(Self, Writer), OpenError> {
         let Opened { store, contents: Contents { instances, clock, revision, history } } = opened;
         // What was not saved is gone, so what is listed now is something new.
         let revision = Revision(revision.0 + 1);
         let mut table = Table::new(revision, config.max_instances, config.reap);
-        for instance in instances {
-            table.restore(instance);
+        let mut zone = zone.clone().at(revision);
+        for part in instances {
+            let listed = part?.into_iter().map(|instance| {
+                let instance = table.restore(instance);
+                let (id, cause) = (instance.id().clone(), Cause::Registered);
+                Change { revision, id, cause, before: None, after: Some(instance) }
+            });
+            zone.extend(&listed.collect::<Vec<_>>());
         }
-        let listed = table.slots().iter().map(|slot| Change {
-            revision,
-            id: slot.id().clone(),
-            cause: Cause::Registered,
-            before: None,
-            after: Some(Arc::clone(slot.effective())),
-        });
-        let zone = zone.clone().at(revision).with(&listed.collect::<Vec<_>>());
         let shared = Arc::new(Shared::new(Clock::resume(clock), History(history), &table, zone));
         let (durable, durable_calls) = mpsc::channel(QUEUE);
         let (volatile, volatile_calls) = mpsc::channel(QUEUE);
         let writer = Writer::new(Arc::clone(&shared), table, store, durable_calls, volatile_calls);
-        (Self { shared, durable, volatile }, writer)
+        Ok((Self { shared, durable, volatile }, writer))
     }
 
     /// Applies operations; each has its own result, in order. Answered when durable, visible and announced; what

@@ -92,7 +92,7 @@ impl Server {
         let tls = Tls::open(&config.tls, &config.data_dir, &certificate_names(config, &dns, &http))?;
         let opened = Store::open(&config.store, &config.data_dir)?;
         let zone = Snapshot::new(&config.zone, &dns.name_server_addresses());
-        let (registry, writer) = Registry::open(&config.lease, opened, &zone);
+        let (registry, writer) = Registry::open(&config.lease, opened, &zone)?;
         let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
         Ok(Self { dns, http, mdns, tls, terms, registry, writer })
     }

@@ -7,9 +7,9 @@
 //! Back ends are a closed set, so they are an enum. A save is answered through a channel, because a disk may take
 //! its time and the writer has other things to do meanwhile.
 
+mod contents;
 mod sqlite;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub use self::contents::{Contents, Instances};
 pub use self::sqlite::Sqlite;
-use crate::service::{Instance, InstanceId, Moment, Revision, UnixMillis};
+use crate::service::{Instance, InstanceId, Moment, Revision};
 
 /// `[store]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,19 +79,6 @@ pub struct Opened {
     pub store: Store,
     /// To begin with.
     pub contents: Contents,
-}
-
-/// What a store remembers when a run of the registry begins.
-#[derive(Debug)]
-pub struct Contents {
-    /// Everything registered, its lease ending where the lease clock says.
-    pub instances: Vec<Instance>,
-    /// Where the lease clock stood.
-    pub clock: Moment,
-    /// At least the last revision that was given.
-    pub revision: Revision,
-    /// Names the run of revisions; random, and as old as the store.
-    pub history: u64,
 }
 
 /// One transaction.
@@ -168,6 +156,9 @@ pub enum OpenError {
         /// The message.
         what: String,
     },
+    /// A defect, whose message was logged.
+    #[error("the store's thread ended")]
+    Stopped,
 }
 
 /// Why a save failed; nothing of it was saved.
@@ -233,19 +224,5 @@ impl Opened {
     /// A store that remembers nothing.
     pub fn memory() -> Self {
         Self { store: Store::Memory, contents: Contents::new() }
-    }
-}
-
-impl Contents {
-    /// Those of a store that is as new as this.
-    fn new() -> Self {
-        Self {
-            instances: Vec::new(),
-            clock: Moment::default(),
-            // So that a lost database is no step back, unless there were more changes than seconds.
-            revision: Revision(UnixMillis::now().0 / 1000),
-            // The standard library's hash keys are random numbers of the system.
-            history: RandomState::new().hash_one(std::process::id()),
-        }
     }
 }

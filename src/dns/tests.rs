@@ -38,7 +38,7 @@ impl Server {
         let config = Config { listen: vec![(address.parse::<IpAddr>().unwrap(), 0).into()], ..config };
         let dns = Dns::bind(&config).unwrap();
         let zone = Snapshot::new(&zone::Config::default(), &dns.name_server_addresses());
-        let (registry, writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone);
+        let (registry, writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone).unwrap();
         let (stop, running) = (CancellationToken::new(), TaskTracker::new());
         let address = dns.addresses()[0];
         tokio::spawn(writer.run(stop.clone()));

@@ -118,7 +118,7 @@ mod tests {
         let (settings, zone) = (registry::Config::default(), zone::Config::default());
         let terms = Terms { zones: zone.domains.as_slice().into(), leases: settings.limits() };
         let opened = Store::open(&store::Config { url: "memory:".into() }, Path::new("")).unwrap();
-        let (registry, writer) = Registry::open(&settings, opened, &zone::Snapshot::new(&zone, &[]));
+        let (registry, writer) = Registry::open(&settings, opened, &zone::Snapshot::new(&zone, &[])).unwrap();
         let stop = CancellationToken::new();
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();

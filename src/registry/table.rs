@@ -84,15 +84,16 @@ impl Table {
         self.due.get_min().map(|due| due.moment)
     }
 
-    /// Takes in what a store remembers, as it was.
-    pub(super) fn restore(&mut self, mut instance: Instance) {
+    /// Takes in what a store remembers, as it was, each identity once.
+    pub(super) fn restore(&mut self, mut instance: Instance) -> Arc<Instance> {
         // It was claimed once, so it can be claimed again. Were the store edited by hand so that it cannot, the
         // later instance shares the label: better than to lose it.
         if let Ok(claimed) = self.hosts.claim(&instance) {
             instance.serve_under(claimed.host);
         }
-        let (id, origin) = (instance.id().clone(), instance.origin.clone());
-        self.set(&id, &origin, Some(Arc::new(instance)));
+        let instance = Arc::new(instance);
+        self.set(instance.id(), &instance.origin, Some(Arc::clone(&instance)));
+        instance
     }
 
     /// Lets lapse and reaps what is due, `at_most` so many entries; true when more is due.

@@ -18,7 +18,7 @@ fn open(opened: Opened) -> (Registry, Writer) {
 
 fn open_as(config: &Config, opened: Opened) -> (Registry, Writer) {
     let zone = zone::Snapshot::new(&zone::Config::default(), &[]);
-    Registry::open(config, opened, &zone)
+    Registry::open(config, opened, &zone).unwrap()
 }
 
 /// A running registry without a past. It stops when the runtime of the test does.

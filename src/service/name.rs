@@ -236,10 +236,11 @@ impl InstanceName {
         if text.len() > LABEL_MAX * 4 {
             return Err(InstanceNameError::TooLong(text.len()));
         }
-        let text: String = text.nfc().collect();
+        // ASCII is in NFC as it is.
+        let text: EcoString = if text.is_ascii() { text.into() } else { text.nfc().collect() };
         match text.len() {
             0 => Err(InstanceNameError::Empty),
-            1..=LABEL_MAX => Ok(Self(text.into())),
+            1..=LABEL_MAX => Ok(Self(text)),
             length => Err(InstanceNameError::TooLong(length)),
         }
     }

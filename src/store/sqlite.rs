@@ -10,6 +10,7 @@
 //! Road not taken: an async driver. SQLite blocks either way, and a pool would only hide that there is one writer.
 
 mod open;
+mod report;
 mod row;
 mod schema;
 
@@ -22,6 +23,7 @@ use rusqlite::{Connection, ErrorCode, params, params_from_iter};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
+use self::report::Report;
 use super::{Contents, OpenError, Row, Save, SaveAnswer, SaveError};
 use crate::service::Moment;
 
@@ -54,16 +56,22 @@ struct Database {
 }
 
 impl Sqlite {
-    /// Opens or makes the database at `path` and begins a new run in it.
+    /// Opens or makes the database at `path` and begins a new run in it. What it holds is read on the way.
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), OpenError> {
-        let (connection, boot, contents) = open::open(path)?;
-        let note_waits = Arc::default();
-        let waits = Arc::clone(&note_waits);
-        let database = Database { connection, path: path.to_owned(), note_waits: waits, boot, upsert: upsert() };
+        let note_waits: Arc<AtomicBool> = Arc::default();
         let (jobs, queue) = mpsc::sync_channel(JOBS);
-        // Ends when `jobs` is dropped or a close arrives.
-        let spawned = thread::Builder::new().name("store".into()).spawn(move || database.run(&queue));
+        let (report, reported) = Report::new();
+        let (owned, waits) = (path.to_owned(), Arc::clone(&note_waits));
+        let run = move || {
+            let opened = report.of(|report| open::open(&owned, report));
+            if let Some((connection, boot)) = opened {
+                Database { connection, path: owned, note_waits: waits, boot, upsert: upsert() }.run(&queue);
+            }
+        };
+        // Ends when nothing was opened, or when `jobs` is dropped or a close arrives.
+        let spawned = thread::Builder::new().name("store".into()).spawn(run);
         spawned.map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
+        let contents = reported.recv().unwrap_or(Err(OpenError::Stopped))?;
         Ok((Self { jobs, note_waits }, contents))
     }
 

@@ -56,7 +56,7 @@ async fn start_with(instances: Vec<Instance>) -> (Registry, Script) {
 async fn start_as(config: &Config, instances: Vec<Instance>) -> (Registry, Script) {
     let (script, saves) = mpsc::unbounded_channel();
     let mut opened = Opened { store: Store::Scripted(script), ..Opened::memory() };
-    opened.contents.instances = instances;
+    opened.contents.instances = instances.into();
     let (registry, writer) = open_as(config, opened);
     tokio::spawn(writer.run(CancellationToken::new()));
     let mut script = Script(saves);

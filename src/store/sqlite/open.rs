@@ -17,6 +17,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 use tracing::warn;
 
+use super::report::Report;
 use super::row::{self, COLUMNS, Saved};
 use super::schema::{self, APPLICATION_ID, Header};
 use crate::service::{Instance, Moment, Revision};
@@ -25,8 +26,8 @@ use crate::store::{Contents, OpenError};
 /// How long to wait for the one before us, which may be closing.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// Opens or makes the database at `path`; gives the number of the run that begins, and what is remembered.
-pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError> {
+/// Opens or makes the database at `path` and reports what is remembered; gives the number of the run that begins.
+pub(super) fn open(path: &Path, report: &mut Report) -> Result<(Connection, i64), OpenError> {
     let made = make(path).map_err(|source| OpenError::Inaccessible { path: path.to_owned(), source })?;
     let explain = |error| explain(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -59,10 +60,10 @@ pub(super) fn open(path: &Path) -> Result<(Connection, i64, Contents), OpenError
     if header.blank {
         initialize(&transaction).map_err(explain)?;
     }
-    let (boot, contents) = load(path, &transaction)?;
+    let boot = load(path, &transaction, report)?;
     transaction.commit().map_err(explain)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
-    Ok((connection, boot, contents))
+    Ok((connection, boot))
 }
 
 /// Makes the directory and an empty file, for their owner alone: registrations may hold what others should not
@@ -115,7 +116,7 @@ fn initialize(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Reads everything; the next run gets the number after the last one that left a trace.
-fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), OpenError> {
+fn load(path: &Path, transaction: &Transaction<'_>, report: &mut Report) -> Result<i64, OpenError> {
     let explain = |error| explain(path, &error);
     let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
     let (history, revision): (i64, i64) = transaction
@@ -134,16 +135,19 @@ fn load(path: &Path, transaction: &Transaction<'_>) -> Result<(i64, Contents), O
     let clock = ends.values().max().copied().unwrap_or_default();
     let boot = ends.keys().max().map_or(0, |last| last + 1);
 
-    let mut instances = Vec::new();
+    let (revision, history) = (Revision(revision), history.cast_unsigned());
+    report.begin(|instances| Contents { instances, clock, revision, history });
+    let mut number = 0_u64;
     let select = format!("SELECT {}, boot FROM instance", COLUMNS.join(", "));
     let mut select = transaction.prepare(&select).map_err(explain)?;
     let mut rows = select.query([]).map_err(explain)?;
     while let Some(row) = rows.next().map_err(explain)? {
-        let saved = row::read(row).map_err(|bad| damaged(format!("instance {}: {}", instances.len() + 1, bad.0)))?;
+        number += 1;
+        let saved = row::read(row).map_err(|bad| damaged(format!("instance {number}: {}", bad.0)))?;
         let end = ends.get(&saved.boot).ok_or_else(|| damaged(format!("run {} is missing", saved.boot)))?;
-        instances.push(restored(saved, *end));
+        report.instance(restored(saved, *end));
     }
-    Ok((boot, Contents { instances, clock, revision: Revision(revision), history: history.cast_unsigned() }))
+    Ok(boot)
 }
 
 /// One lease of running time from the end of the run in which it was last heard of.

@@ -3,11 +3,14 @@
 //! Only what the API holds is kept, so the source is no column. What is read is parsed like anything else that
 //! comes from outside: a database that holds what no edge would have let in is damaged.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use rusqlite::types::{FromSql, ToSqlOutput, Value};
+use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Row, ToSql};
 
 use crate::service::{
@@ -112,57 +115,59 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
 /// Reads [`COLUMNS`] and `boot`.
 pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
     let mut columns = Columns { row, next: 0 };
-    let service = columns.take(Ok::<String, String>)?;
+    let service = columns.plain()?;
     let transport =
-        columns.take(|text: String| Transport::from_label(format!("_{text}").as_bytes()).ok_or("is no transport"))?;
+        columns.text(|text| Transport::from_label(format!("_{text}").as_bytes()).ok_or("is no transport"))?;
     let service_type = ServiceType::new(&service, Some(transport)).map_err(|e| BadColumn(format!("service {e}")))?;
-    let name = columns.take(|text: String| InstanceName::new(&text))?;
+    let name = columns.text(InstanceName::new)?;
     let registration = Registration {
         id: InstanceId::new(service_type, name),
-        host: columns.take(|text: String| Host::new(&text, &[]))?,
+        host: columns.text(|text| Host::new(text, &[]))?,
         addresses: columns.list(|text| {
             let address = text.parse::<IpAddr>().map_err(|e| e.to_string())?;
             Address::new(address).map_err(|e| e.to_string())
         })?,
-        port: columns.take(|port: u16| port.try_into())?,
-        priority: columns.take(Ok::<u16, String>)?,
-        weight: columns.take(Ok::<u16, String>)?,
-        txt: columns.take(|wire: Vec<u8>| Txt::from_wire(&wire).ok_or("is no TXT RDATA"))?,
+        port: columns.take(NonZeroU16::column_result)?,
+        priority: columns.take(u16::column_result)?,
+        weight: columns.take(u16::column_result)?,
+        txt: columns.take(|value| Txt::from_wire(value.as_blob()?).ok_or(FromSqlError::InvalidType))?,
         details: Details {
-            subtypes: columns.list(|text| Subtype::new(&text))?,
-            tags: columns.list(|text| Tag::new(&text))?,
-            version: columns.take(|text: Option<String>| text.as_deref().map(Version::new).transpose())?,
-            protocol: columns.plain()?,
-            path: columns.plain()?,
-            description: columns.plain()?,
-            namespace: columns.plain()?,
+            subtypes: columns.list(Subtype::new)?,
+            tags: columns.list(Tag::new)?,
+            version: columns.text_or_null(Version::new)?,
+            protocol: columns.plain_or_null()?,
+            path: columns.plain_or_null()?,
+            description: columns.plain_or_null()?,
+            namespace: columns.plain_or_null()?,
         }
         .into(),
         lease: Lease::from_millis(columns.number()?),
-        reported: columns.take(|text: String| parse_word(&text))?,
+        reported: columns.text(parse_word)?,
     };
-    let owner: Option<Box<str>> = columns.plain()?;
-    let reported = columns.take(|text: String| parse_word(&text))?;
-    let health: Option<Box<str>> = columns.plain()?;
-    let reason: Option<Box<str>> = columns.plain()?;
+    let owner = columns.plain_or_null()?;
+    let reported = columns.text(parse_word)?;
+    let health = columns.plain_or_null()?;
+    let reason = columns.plain_or_null()?;
     let check = match health.as_deref() {
         None => Check::None,
         Some("passing") => Check::Passing,
         Some("failing") => Check::Failing(reason.unwrap_or_default().into()),
         Some(other) => return Err(BadColumn(format!("health is {other:?}"))),
     };
-    let drained = columns.take(Ok::<bool, String>)?;
-    let lapsed = columns.take(|n: Option<i64>| n.map(u64::try_from).transpose())?.map(Moment);
+    let drained = columns.take(bool::column_result)?;
+    let lapsed = columns
+        .take(|value| value.as_i64_or_null()?.map(u64::try_from).transpose().map_err(FromSqlError::other))?
+        .map(Moment);
     let registered_at = UnixMillis(columns.number()?);
     let renewed_at = UnixMillis(columns.number()?);
     let revision = Revision(columns.number()?);
     let mut instance = Instance::new(registration, Origin::api(), registered_at, Moment::default(), revision);
     instance.owner = owner.map(Arc::from);
     instance.facts = Facts { lapsed, reported, check, drained }.into();
-    Ok(Saved { instance, renewed_at, boot: columns.take(Ok::<i64, String>)? })
+    Ok(Saved { instance, renewed_at, boot: columns.take(i64::column_result)? })
 }
 
-/// A row, column by column.
+/// A row, column by column. Nothing is copied that is not kept: a million rows are read while users wait.
 struct Columns<'a> {
     row: &'a Row<'a>,
     next: usize,
@@ -170,28 +175,46 @@ struct Columns<'a> {
 
 impl Columns<'_> {
     /// The next column, parsed; an error names it.
-    fn take<S: FromSql, T, E: Display>(&mut self, parse: impl FnOnce(S) -> Result<T, E>) -> Result<T, BadColumn> {
+    fn take<T, E: Display>(&mut self, parse: impl FnOnce(ValueRef<'_>) -> Result<T, E>) -> Result<T, BadColumn> {
         let name = COLUMNS.get(self.next).copied().unwrap_or("boot");
-        let value = self.row.get(self.next).map_err(|e| BadColumn(e.to_string()))?;
+        let value = self.row.get_ref(self.next).map_err(|e| BadColumn(e.to_string()))?;
         self.next += 1;
         parse(value).map_err(|e| BadColumn(format!("{name} {e}")))
     }
 
-    fn plain(&mut self) -> Result<Option<Box<str>>, BadColumn> {
-        self.take(|text: Option<String>| Ok::<_, String>(text.map(Into::into)))
+    fn text<T, E: Display>(&mut self, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, BadColumn> {
+        self.take(|value| parse(value.as_str().map_err(|e| e.to_string())?).map_err(|e| e.to_string()))
+    }
+
+    fn text_or_null<T, E: Display>(
+        &mut self,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, BadColumn> {
+        self.take(|value| {
+            let text = value.as_str_or_null().map_err(|e| e.to_string())?;
+            text.map(parse).transpose().map_err(|e| e.to_string())
+        })
     }
 
     fn number(&mut self) -> Result<u64, BadColumn> {
-        self.take(|number: i64| u64::try_from(number))
+        self.take(|value| u64::try_from(value.as_i64()?).map_err(FromSqlError::other))
+    }
+
+    fn plain(&mut self) -> Result<Box<str>, BadColumn> {
+        self.text(|text| Ok::<_, Infallible>(text.into()))
+    }
+
+    fn plain_or_null(&mut self) -> Result<Option<Box<str>>, BadColumn> {
+        self.text_or_null(|text| Ok::<_, Infallible>(text.into()))
     }
 
     fn list<T, E: Display, L: FromIterator<T>>(
         &mut self,
-        parse: impl Fn(String) -> Result<T, E>,
+        parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<L, BadColumn> {
-        self.take(|text: String| {
-            let texts: Vec<String> = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-            texts.into_iter().map(|text| parse(text).map_err(|e| e.to_string())).collect::<Result<_, String>>()
+        self.text(|text| {
+            let texts: Vec<Cow<'_, str>> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+            texts.iter().map(|text| parse(text).map_err(|e| e.to_string())).collect::<Result<_, String>>()
         })
     }
 }

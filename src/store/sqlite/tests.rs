@@ -11,10 +11,18 @@ use crate::service::{
     Address, Check, Details, Facts, Host, Instance, Lease, Origin, Reported, Revision, Subtype, Tag, Txt, UnixMillis,
     Version, registration,
 };
-use crate::store::{Config, Opened, Store};
+use crate::store::{Config, Instances, Opened, Store};
 
+/// Opens and reads all, as a registry does.
 fn open(directory: &Path) -> Result<Opened, OpenError> {
-    Store::open(&Config { url: "sqlite:test.db".into() }, directory)
+    let mut opened = Store::open(&Config { url: "sqlite:test.db".into() }, directory)?;
+    let parts = opened.contents.instances.collect::<Result<Vec<_>, _>>()?;
+    opened.contents.instances = parts.into_iter().flatten().collect::<Vec<_>>().into();
+    Ok(opened)
+}
+
+fn all(instances: Instances) -> Vec<Instance> {
+    instances.flat_map(Result::unwrap).collect()
 }
 
 fn path(directory: &TempDir) -> PathBuf {
@@ -72,13 +80,37 @@ async fn an_instance_comes_back_with_every_field() {
     save(&store, vec![put(&instance, true)], 10).await;
     store.close().await;
     let again = open(directory.path()).unwrap().contents;
-    let [found] = &again.instances[..] else { panic!("{:?}", again.instances) };
+    let [found] = &all(again.instances)[..] else { panic!("one was saved") };
     assert_eq!(found.registration, instance.registration);
     assert_eq!(found.id().to_string(), instance.id().to_string());
     assert_eq!((&found.facts, &found.owner, found.revision), (&instance.facts, &instance.owner, instance.revision));
     assert_eq!((found.registered_at, found.renewed_at()), (UnixMillis(5), UnixMillis(5)));
     assert!(found.is_sealed());
     assert_eq!((again.revision, again.history, again.clock), (Revision(99), contents.history, Moment(10)));
+}
+
+#[tokio::test]
+async fn thousands_come_back_part_by_part_and_one_that_is_damaged_refuses_them_all() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path()).unwrap().store;
+    let names: Vec<String> = (0..5_000).map(|n| format!("a{n:04}")).collect();
+    save(&store, names.iter().map(|name| put(&instance(name), true)).collect(), 0).await;
+    store.close().await;
+
+    let opened = Store::open(&Config { url: "sqlite:test.db".into() }, directory.path()).unwrap();
+    let parts: Vec<Vec<Instance>> = opened.contents.instances.map(Result::unwrap).collect();
+    assert!(parts.len() > 1 && parts.iter().all(|part| !part.is_empty()));
+    let found: Vec<_> = parts.iter().flatten().map(|instance| instance.id().instance().to_string()).collect();
+    assert_eq!(found, names);
+    opened.store.close().await;
+
+    let connection = Connection::open(path(&directory)).unwrap();
+    connection.execute("UPDATE instance SET port = 0 WHERE instance = 'a4999'", []).unwrap();
+    drop(connection);
+    let before = bytes(&directory);
+    let error = open(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("instance 5000: port"), "{error}");
+    assert!(bytes(&directory) == before, "it was touched");
 }
 
 #[tokio::test]
@@ -93,18 +125,18 @@ async fn a_lease_ends_one_lease_after_the_run_in_which_it_was_renewed() {
 
     let Opened { store, contents } = open(directory.path()).unwrap();
     assert_eq!(contents.clock, Moment(5_000));
-    assert!(contents.instances.iter().all(|i| i.expires_at() == Some(Moment(65_000))));
+    assert!(all(contents.instances).iter().all(|i| i.expires_at() == Some(Moment(65_000))));
     // Only one is heard of in the second run; of the other, something else changes.
     save(&store, vec![put(&late, true), put(&early, false)], 8_000).await;
     store.close().await;
 
-    let ends = |contents: &Contents| -> Vec<_> {
-        contents.instances.iter().map(|i| (i.id().instance().to_string(), i.expires_at().unwrap())).collect()
+    let ends = |instances: Instances| -> Vec<_> {
+        all(instances).iter().map(|i| (i.id().instance().to_string(), i.expires_at().unwrap())).collect()
     };
     for run in 3..6 {
         let Opened { store, contents } = open(directory.path()).unwrap();
         store.save(Save { rows: Vec::new(), clock: Moment(8_000), ceiling: Revision(99) }).await.unwrap().unwrap();
-        assert_eq!(ends(&contents), [("early".into(), Moment(65_000)), ("late".into(), Moment(68_000))]);
+        assert_eq!(ends(contents.instances), [("early".into(), Moment(65_000)), ("late".into(), Moment(68_000))]);
         assert_eq!(contents.clock, Moment(8_000), "nothing runs, so no time passes");
         store.close().await;
         let runs = Connection::open(path(&directory)).unwrap();
@@ -121,7 +153,7 @@ async fn what_is_forgotten_is_gone_whatever_its_case() {
     save(&store, vec![put(&instance("mAIN"), true)], 0).await;
     save(&store, vec![(registration("AUTH", "MAIN", "web1").id, None)], 0).await;
     store.close().await;
-    assert!(open(directory.path()).unwrap().contents.instances.is_empty());
+    assert!(all(open(directory.path()).unwrap().contents.instances).is_empty());
 }
 
 #[tokio::test]
