@@ -23,6 +23,7 @@ mod query;
 mod reply;
 mod respond;
 mod responder;
+mod rrl;
 mod stream;
 mod transport;
 mod udp;
@@ -51,11 +52,13 @@ use bind::Bound;
 use connections::Connections;
 use cookie::Cookies;
 use responder::Responder;
+use rrl::Limiter;
 use stream::Streams;
 use udp::Serving;
 
 pub use bind::BindError;
 pub use cookie::CookieSecret;
+pub use rrl::Config as RrlConfig;
 
 /// What clients ask for over TLS that has several protocols (RFC 7858 §3.1 leaves it out, the registry of RFC 7301
 /// has it).
@@ -83,6 +86,8 @@ pub struct Config {
     /// What cookies are signed with, for several servers to take each other's: the first signs, all are good. Empty:
     /// a random one, changed each day.
     pub cookie_secrets: Vec<CookieSecret>,
+    /// How often one answer is sent to one network.
+    pub rrl: RrlConfig,
     /// Connections over TCP and TLS together, at most; beyond, the quietest is closed.
     pub tcp_connections: usize,
     /// Connections of one client (an address, an IPv6 /64), at most.
@@ -103,6 +108,7 @@ impl Default for Config {
             glob_limit: 1000,
             cookies: true,
             cookie_secrets: Vec::new(),
+            rrl: RrlConfig::default(),
             tcp_connections: 1000,
             tcp_connections_per_client: 100,
             tcp_idle: Duration::from_secs(10),
@@ -169,10 +175,12 @@ impl Dns {
         };
         let mut running = JoinSet::new();
         for Bound { udp, tcp, .. } in bound {
+            let threads = udp.len();
             for socket in udp {
                 let (registry, access, cookies) = (registry.clone(), access.clone(), cookies.clone());
+                let limiter = Limiter::new(&config.rrl, threads);
                 running.spawn(serving.spawn(socket, move |socket, stopped| {
-                    udp::serve(socket, registry.reader(), &access, cookies, stopped);
+                    udp::serve(socket, registry.reader(), &access, cookies, limiter, stopped);
                 }));
             }
             running.spawn(streams.clone().serve(tcp, None));

@@ -17,6 +17,8 @@ const MOST_INSTANCES: usize = 100_000_000;
 const MOST_OCTETS: usize = 1 << 30;
 /// Records of a DNS message, at most: each is counted in 16 bits (RFC 1035 §4.1.1).
 const MOST_RECORDS: usize = 65_535;
+/// Answers held back for each that is sent truncated, at most: a real client tries a few times, not a hundred.
+const MOST_SLIP: u32 = 10;
 /// A TTL is 31 bits (RFC 2181 §8), but one of more than a week defeats a registry.
 const LONGEST_TTL: Duration = Duration::from_hours(7 * 24);
 
@@ -25,6 +27,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_ttl("zone.ttl", config.zone.ttl)?;
     check_ttl("zone.negative_ttl", config.zone.negative_ttl)?;
     check_leases(config)?;
+    check_rate_limit(config)?;
     check_timeouts(config)
 }
 
@@ -49,6 +52,21 @@ pub(super) fn check_counts(config: &Config) -> Result<(), ConfigError> {
         }
         if count > most {
             return refuse(key, format!("is {count}; at most {most} is allowed"));
+        }
+    }
+    Ok(())
+}
+
+fn check_rate_limit(config: &Config) -> Result<(), ConfigError> {
+    let rrl = &config.dns.rrl;
+    let numbers = [
+        ("dns.rrl.slip", rrl.slip, MOST_SLIP),
+        ("dns.rrl.prefix4", rrl.prefix4.into(), 32),
+        ("dns.rrl.prefix6", rrl.prefix6.into(), 128),
+    ];
+    for (key, number, most) in numbers {
+        if number > most {
+            return refuse(key, format!("is {number}; at most {most} is allowed"));
         }
     }
     Ok(())
@@ -108,6 +126,20 @@ fn check_longest(key: &'static str, time: Duration, longest: Duration) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::RrlConfig;
+
+    #[test]
+    fn a_rate_limit_lets_clients_know_and_has_networks() {
+        let check = |slip: u32, prefix4: u8, prefix6: u8| {
+            let mut config = Config::default();
+            config.dns.rrl = RrlConfig { slip, prefix4, prefix6, ..RrlConfig::default() };
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!([check(0, 0, 0), check(10, 32, 128)], [Ok(()), Ok(())]);
+        assert_eq!(check(11, 24, 56).unwrap_err(), "dns.rrl.slip is 11; at most 10 is allowed");
+        assert_eq!(check(2, 33, 56).unwrap_err(), "dns.rrl.prefix4 is 33; at most 32 is allowed");
+        assert_eq!(check(2, 24, 129).unwrap_err(), "dns.rrl.prefix6 is 129; at most 128 is allowed");
+    }
 
     #[test]
     fn a_ttl_is_whole_seconds_and_not_for_ever() {

@@ -20,6 +20,8 @@ pub(super) const OPTION_COOKIE: u16 = 10;
 const OPTION_ERROR: u16 = 15;
 /// Octets of an OPT record without options.
 const HEAD: usize = 11;
+/// Which octet of an OPT record has the upper eight bits of the response code (RFC 6891 §6.1.3).
+pub(super) const EXTENDED_CODE: usize = 5;
 /// Octets of an option's code and length.
 const OPTION_HEAD: usize = 4;
 /// Octets of an OPT record of ours, at most: with a cookie, and an error's code and text.
@@ -89,10 +91,10 @@ impl Opt {
         &self.octets[..self.length]
     }
 
-    /// Gives the response a code of more than four bits, whose upper eight are here (RFC 6891 §6.1.3).
+    /// Has the response a code of more than four bits.
     pub(super) fn set_extended_code(&mut self, code: u16) {
         if !self.is_empty() {
-            self.octets[5] = (code >> 4).to_be_bytes()[1];
+            self.octets[EXTENDED_CODE] = (code >> 4).to_be_bytes()[1];
         }
     }
 

@@ -40,6 +40,14 @@ pub(super) fn has_plain_name(message: &[u8]) -> bool {
     *questions == [0, 0] || Reader(body).question().is_some()
 }
 
+/// The name of a message's only question, and where the question ends; both as `has_plain_name` wants it.
+pub(super) fn question_of(message: &[u8]) -> Option<(&[u8], usize)> {
+    let ([_, _, _, _, 0, 1, ..], body) = message.split_first_chunk::<HEADER>()? else { return None };
+    let mut reader = Reader(body);
+    let (name, ..) = reader.question()?;
+    Some((name, message.len() - reader.0.len()))
+}
+
 /// A plain query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query<'q> {

@@ -6,7 +6,7 @@ use super::query::HEADER;
 use crate::zone::Place;
 
 /// TC in the third octet of the header (RFC 1035 §4.1.1).
-const TRUNCATED: u8 = 0x02;
+pub(super) const TRUNCATED: u8 = 0x02;
 
 /// A reply in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

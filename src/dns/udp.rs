@@ -23,6 +23,7 @@ use super::batch::Batch;
 use super::context::{self, Context, Seeds};
 use super::cookie::Cookies;
 use super::respond::respond;
+use super::rrl::Limiter;
 use super::transport::Transport;
 use crate::registry::Reader;
 
@@ -37,6 +38,7 @@ pub(super) fn serve(
     mut registry: Reader,
     access: &Access,
     mut cookies: Cookies,
+    mut limiter: Limiter,
     stopped: &AtomicBool,
 ) {
     let mut batch = Batch::new();
@@ -66,7 +68,9 @@ pub(super) fn serve(
                 transport: Transport::Udp,
                 seed: seeds.next(),
             };
-            respond(&context, datagram, length).length
+            let mut reply = respond(&context, datagram, length);
+            limiter.judge(&mut reply, datagram, client.ip(), now);
+            reply.length
         });
         if stopped.load(Ordering::Acquire) {
             drained += 1;
