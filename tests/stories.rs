@@ -10,6 +10,7 @@ mod stories {
     mod cli_register;
     mod client;
     mod config;
+    mod dns_attack;
     mod dns_discovery;
     mod dns_edns;
     mod dns_encrypted;

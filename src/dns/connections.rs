@@ -1,16 +1,22 @@
 //! How many streams there may be, in total and of one client (RFC 7766 §6.2.2).
 //!
 //! When there are too many, the one that was quiet for longest makes room: so a thousand half-open connections
-//! keep nobody out, not even from the same address.
+//! keep nobody out, not even from the same address. In a burst of them the quietest is one that has only just come,
+//! perhaps with a question that nobody has read yet. So each has a moment to be heard before it goes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::network;
+
+/// How long a stream may stay in any case: long enough on a busy machine to read a question that came along with the
+/// connection, and to answer it.
+const HEARING: Duration = Duration::from_millis(250);
 
 /// The streams there are.
 #[derive(Debug, Clone)]
@@ -19,6 +25,8 @@ pub(super) struct Connections(Arc<Mutex<Open>>);
 #[derive(Debug)]
 struct Open {
     all: HashMap<u64, Connection>,
+    /// How many there are, with those that were told to close and have not yet.
+    here: usize,
     last: u64,
     most: usize,
     most_per_client: usize,
@@ -36,13 +44,14 @@ struct Connection {
 pub(super) struct Place {
     connections: Connections,
     number: u64,
+    since: Instant,
     /// Cancelled when another needs the place.
-    pub(super) close: CancellationToken,
+    close: CancellationToken,
 }
 
 impl Connections {
     pub(super) fn new(most: usize, most_per_client: usize) -> Self {
-        Self(Arc::new(Mutex::new(Open { all: HashMap::new(), last: 0, most, most_per_client })))
+        Self(Arc::new(Mutex::new(Open { all: HashMap::new(), here: 0, last: 0, most, most_per_client })))
     }
 
     /// Takes a place for a client, closing the quietest where there is none left. The place of one that is told
@@ -56,10 +65,11 @@ impl Connections {
         } else if open.all.len() >= open.most {
             open.close_quietest(|_| true);
         }
+        open.here += 1;
         open.last += 1;
         let (number, close) = (open.last, CancellationToken::new());
         open.all.insert(number, Connection { client, active: now, close: close.clone() });
-        Place { connections: self.clone(), number, close }
+        Place { connections: self.clone(), number, since: now, close }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -78,6 +88,19 @@ impl Open {
 }
 
 impl Place {
+    /// Waits until another needs the place and this one was heard. Where twice as many are here as may be, nobody is
+    /// heard any more.
+    pub(super) async fn needed(&self) {
+        self.close.cancelled().await;
+        let is_crowded = {
+            let open = self.connections.open();
+            open.here >= open.most.saturating_mul(2)
+        };
+        if !is_crowded {
+            sleep_until((self.since + HEARING).into()).await;
+        }
+    }
+
     /// Notes that the client asked something.
     pub(super) fn touch(&self, now: Instant) {
         if let Some(connection) = self.connections.open().all.get_mut(&self.number) {
@@ -88,14 +111,14 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.open().all.remove(&self.number);
+        let mut open = self.connections.open();
+        open.here -= 1;
+        open.all.remove(&self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn client(text: &str) -> IpAddr {
@@ -126,5 +149,18 @@ mod tests {
         assert!(!first.close.is_cancelled(), "a place was given back");
         let fourth = connections.take(client("192.0.2.4"), start + Duration::from_secs(3));
         assert_eq!([first, third, fourth].map(|place| place.close.is_cancelled()), [true, false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_must_go_is_heard_first_unless_there_are_far_too_many() {
+        let start = tokio::time::Instant::now();
+        let connections = Connections::new(2, 2);
+        let take = |after| connections.take(client("192.0.2.1"), (start + Duration::from_millis(after)).into_std());
+        let [first, second, _third] = [take(0), take(1), take(2)];
+        first.needed().await;
+        assert_eq!(start.elapsed(), HEARING);
+        let _fourth = take(3);
+        second.needed().await;
+        assert_eq!(start.elapsed(), HEARING, "the second would have had a millisecond more");
     }
 }

@@ -60,7 +60,7 @@ impl Streams {
         let Some(tls) = tls else { return self.answer(tcp, Transport::Tcp, client, &place).await };
         let handshake = tokio::select! {
             handshake = timeout(self.idle, tls.accept(tcp)) => handshake,
-            () = place.close.cancelled() => return,
+            () = place.needed() => return,
             () = self.stop.cancelled() => return,
         };
         if let Ok(Ok(stream)) = handshake {
@@ -80,15 +80,16 @@ impl Streams {
             let request = tokio::select! {
                 biased;
                 request = timeout(self.idle, read(&mut stream)) => request,
-                () = place.close.cancelled() => break,
+                () = place.needed() => break,
                 () = self.stop.cancelled() => break,
             };
             let Ok(Ok(request)) = request else { break };
             place.touch(Instant::now());
             let Some(reply) = self.responder.reply(&request, transport, client, &mut seeds) else { break };
             let written = tokio::select! {
+                biased;
                 written = timeout(self.idle, write(&mut stream, reply.octets())) => written,
-                () = place.close.cancelled() => return,
+                () = place.needed() => return,
             };
             let Ok(Ok(())) = written else { return };
         }

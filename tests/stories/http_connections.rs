@@ -165,24 +165,13 @@ fn out_of_file_descriptors_it_waits_and_goes_on() {
     let portolan = with_descriptors("-n 64");
     let crowd: Vec<_> = (0..80).map(|_| connect(&portolan)).collect();
     wait_until("it has noticed", PATIENCE, || portolan.log().contains("can be accepted").then_some(()));
-    let before = cpu_time(&portolan);
+    let before = portolan.processor_time();
     // Nothing happens that could be awaited: that is what is to be seen.
     std::thread::sleep(Duration::from_secs(1));
-    let spent = cpu_time(&portolan).saturating_sub(before);
+    let spent = portolan.processor_time().saturating_sub(before);
     assert!(spent < Duration::from_millis(250), "it spent {spent:?} of a second on waiting");
     drop(crowd);
     portolan.get("/healthz").expect(200);
-}
-
-/// What the process has had of the processors, in its own code and in the kernel's for it.
-fn cpu_time(portolan: &Portolan) -> Duration {
-    // Of what user space sees, whatever the kernel's own clock is (proc_pid_stat(5), USER_HZ).
-    const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", portolan.pid())).unwrap();
-    // The name, in parentheses, may have spaces; the fields after it are counted from 3, and utime is 14.
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    let times = fields.split(' ').skip(14 - 3).take(2);
-    times.map(|ticks| TICK * ticks.parse::<u32>().unwrap()).sum()
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod harbour;
 mod http;
 pub mod netns;
 mod portolan;
+mod process;
 pub mod questions;
 mod random;
 pub mod tls;
