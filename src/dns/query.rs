@@ -9,6 +9,8 @@ use super::edns::OPTION_COOKIE;
 
 /// Octets of a header (RFC 1035 §4.1.1).
 pub(super) const HEADER: usize = 12;
+/// Octets of a question, at least: the root, type and class (RFC 1035 §4.1.2).
+const QUESTION_MIN: usize = 5;
 /// Opcode, and QR in front of it, in the third octet of the header.
 const QR_AND_OPCODE: u8 = 0xf8;
 const QR: u8 = 0x80;
@@ -46,6 +48,13 @@ pub(super) fn question_of(message: &[u8]) -> Option<(&[u8], usize)> {
     let mut reader = Reader(body);
     let (name, ..) = reader.question()?;
     Some((name, message.len() - reader.0.len()))
+}
+
+/// Whether a message is long enough for as many questions as its header counts. hickory makes room for all of them
+/// before it reads the first: 10 MB for a header alone that counts 65,535.
+pub(super) fn has_room_for_its_questions(message: &[u8]) -> bool {
+    let Some(([_, _, _, _, high, low, ..], body)) = message.split_first_chunk::<HEADER>() else { return false };
+    usize::from(u16::from_be_bytes([*high, *low])) <= body.len() / QUESTION_MIN
 }
 
 /// A plain query.
@@ -185,6 +194,16 @@ mod tests {
         assert_eq!(Request::read(&with(QUERY, 2, 0x81)), Request::Ignored);
         assert_eq!(Request::read(&QUERY[..11]), Request::Ignored);
         assert_eq!(Request::read(&[]), Request::Ignored);
+    }
+
+    #[test]
+    fn questions_that_are_counted_have_to_be_there() {
+        assert!(has_room_for_its_questions(QUERY) && has_room_for_its_questions(&with(&QUERY[..HEADER], 5, 0)));
+        assert!(has_room_for_its_questions(&[&with(&QUERY[..HEADER], 5, 2), &[0; 10][..]].concat()));
+        for (high, low, length) in [(0, 1, 4), (0, 2, 9), (0xff, 0xff, 500), (1, 0, 0)] {
+            let message = [&with(&with(&QUERY[..HEADER], 4, high), 5, low), &vec![0; length][..]].concat();
+            assert!(!has_room_for_its_questions(&message), "{high} {low} in {length}");
+        }
     }
 
     #[test]
