@@ -17,6 +17,7 @@ mod stories {
     mod dns_header;
     mod dns_peers;
     mod dns_srv;
+    mod dns_storm;
     mod dns_transport;
     mod dns_transports;
     mod durability;

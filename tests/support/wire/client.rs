@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use super::{Query, Reply};
+use super::{Name, Query, Reply, SOA};
 
 /// Longer than any server here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,6 +66,27 @@ impl Client {
         let reply = exchange(&mut stream, request).unwrap_or_else(|e| panic!("no reply from {}: {e}", self.server));
         self.tcp = Some(stream);
         reply
+    }
+
+    /// Sends datagrams and gives all that comes back, not necessarily in pairs: a question after them, answered
+    /// last, ends it.
+    #[track_caller]
+    pub fn burst(&mut self, datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        for datagram in datagrams {
+            self.udp.send(datagram).unwrap();
+        }
+        let last = Query::new(&Name::of("last"), SOA).octets(0xffff);
+        self.udp.send(&last).unwrap();
+        let (mut replies, mut octets) = (Vec::new(), [0; 4096]);
+        loop {
+            let length = self.udp.recv(&mut octets).unwrap_or_else(|e| panic!("no reply from {}: {e}", self.server));
+            let reply = &octets[..length];
+            // The question is repeated, and nobody else asks for that name.
+            if reply.ends_with(&last[12..]) {
+                return replies;
+            }
+            replies.push(reply.to_vec());
+        }
     }
 
     fn next_id(&mut self) -> u16 {
