@@ -1,8 +1,9 @@
 //! The ceiling of `benches/run dns`: what one UDP socket and one thread can answer when finding the answer costs
 //! nothing but a look into a hash table. No name server can be expected to be faster on the same kernel calls.
 //!
-//! `ceiling FILE` reads pairs of query and response, each with its length before it as in DNS over TCP
-//! (RFC 1035 §4.2.2), prints where it listens, and answers until it is killed. What is not in FILE is not answered.
+//! `ceiling FILE ADDRESS` reads pairs of query and response, each with its length before it as in DNS over TCP
+//! (RFC 1035 §4.2.2), binds, prints where it listens, and answers until it is killed. What is not in FILE is not
+//! answered.
 
 #![allow(unsafe_code, reason = "recvmmsg and sendmmsg, which std does not have")]
 
@@ -26,9 +27,9 @@ type Responses<'a> = HashMap<&'a [u8], &'a [u8], foldhash::fast::RandomState>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo bench` runs every bench, with an option of its own.
-    let Some(path) = env::args_os().nth(1).filter(|argument| argument != "--bench") else { return Ok(()) };
+    let (Some(path), Some(address)) = (env::args().nth(1), env::args().nth(2)) else { return Ok(()) };
     let file = fs::read(path)?;
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let socket = UdpSocket::bind(address)?;
     #[expect(clippy::print_stdout, reason = "the one line that says where it listens")]
     {
         println!("{}", socket.local_addr()?);

@@ -13,12 +13,12 @@ import time
 
 import instances
 import load
-import peers
-import registry
 import table
+from portolan import Portolan
+from server import Failed
 
 INSTANCES = 10_000
-NEEDS = ["wrk", "taskset"]
+BUILDS = {"portolan": "bin"}
 LEASE = 3600  # seconds; none lapses while we measure
 SIZES = (1, 100, 1000)  # instances of one heartbeat
 SINGLES, ARRAYS = 64, 8  # connections: many services that come alone, few that come for many
@@ -33,7 +33,11 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=int, default=3, help="of each run (default %(default)s)")
 
 
-def run(asked, binary, work):
+def needs(_asked):
+    return ["wrk", "taskset"]
+
+
+def run(asked, programs, work):
     known = instances.generate(asked.instances)
     rows = prepare(known, asked.seconds, work)
     runs = {row: [] for row in rows}
@@ -43,8 +47,8 @@ def run(asked, binary, work):
         directory = work / f"round-{pair}"
         directory.mkdir()
         syncs.append(syncs_per_second(directory / "synced"))
-        with peers.Portolan(binary, directory) as portolan:
-            registry.feed(portolan, known, LEASE)
+        with Portolan(programs["portolan"], directory) as portolan:
+            portolan.feed(known, LEASE)
             for row in rows:
                 runs[row].append(row.measure(portolan, asked.seconds))
     show(runs, syncs, asked)
@@ -63,10 +67,10 @@ class Row:
             settings = {"path_asked": "/v1/heartbeat", "bodies": self.bodies}
         result = load.wrk(portolan, "requests.lua", seconds, self.connections, **settings)
         if result.failures:
-            raise peers.Failed(f"{self.name}: {result.failures} of {result.requests} requests failed")
+            raise Failed(f"{self.name}: {result.failures} of {result.requests} requests failed")
         # wrk has sent one more on each connection than it saw answered.
         if self.prepared is not None and result.requests + self.connections > self.prepared:
-            raise peers.Failed(f"{self.name}: {result.requests} requests, but only {self.prepared} prepared")
+            raise Failed(f"{self.name}: {result.requests} requests, but only {self.prepared} prepared")
         return result
 
 

@@ -10,13 +10,16 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from peers import Failed, SERVER_CORE, TICK
+import table
+from pairs import median
+from server import Failed, SERVER_CORE, TICK
 
 HERE = pathlib.Path(__file__).resolve().parent
 # dnsperf: enough that a server seldom waits for it, few enough that no socket buffer of default size overflows.
 OUTSTANDING = 100
 SOCKETS = 10
 LOST_AFTER = 1  # seconds
+PERCENTILES = (50, 99)  # of the latencies that are shown
 CUT_OFF = 30  # seconds beyond the asked duration after which a load generator is taken for hung
 
 
@@ -35,9 +38,8 @@ class Dns:
 
     queries: int
     lost: int
-    rcodes: dict
     mean_latency: float  # seconds
-    p99_latency: float | None  # seconds; only of a run that was told to look
+    latencies: list  # seconds, from the least; only of a run that was told to look
     spent: Spent
 
     @property
@@ -51,6 +53,10 @@ class Dns:
     @property
     def loss(self):
         return self.lost / (self.queries + self.lost)
+
+    def percentile(self, share):
+        """Seconds that so many of a hundred queries took at most."""
+        return self.latencies[len(self.latencies) * share // 100]
 
 
 @dataclass
@@ -94,14 +100,15 @@ def dnsperf(server, packets, seconds, rate=None):
     command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING)] + (["-Q", str(rate), "-v"] if rate else [])
     with measuring(server) as spent:
         said = run(command, seconds)
-    latencies = sorted(map(float, re.findall(r"^> \S+ .* ([\d.]+)$", said, re.M)))
+    rcodes = set(re.findall(r"([A-Z]+) \d+ \([\d.]+%\)", said))
+    if not rcodes <= {"NOERROR", "NXDOMAIN"}:
+        raise Failed(f"{server.name} answers with the response codes {', '.join(rcodes)}")
     spent.seconds = number(r"Run time \(s\):\s+([\d.]+)", said)
     return Dns(
         queries=int(number(r"Queries completed:\s+(\d+)", said)),
         lost=int(number(r"Queries lost:\s+(\d+)", said)),
-        rcodes={name: int(count) for name, count in re.findall(r"([A-Z]+) (\d+) \([\d.]+%\)", said)},
         mean_latency=number(r"Average Latency \(s\):\s+([\d.]+)", said),
-        p99_latency=latencies[len(latencies) * 99 // 100] if latencies else None,
+        latencies=sorted(map(float, re.findall(r"^> \S+ .* ([\d.]+)$", said, re.M))),
         spent=spent,
     )
 
@@ -137,3 +144,23 @@ def number(pattern, said):
     if not found:
         raise Failed(f"cannot read what the load generator said:\n{said[-2000:]}")
     return float(found[1])
+
+
+def show(runs):
+    """A row for each server with its runs of dnsperf."""
+
+    def shown(name, results):
+        looked = all(result.latencies for result in results)
+        return (
+            name,
+            round(median(results, lambda r: r.per_second)),
+            round(median(results, lambda r: r.per_cpu_second)),
+            table.percent(median(results, lambda r: r.loss)),
+            table.microseconds(median(results, lambda r: r.mean_latency)),
+            *(table.microseconds(median(results, lambda r: r.percentile(p))) if looked else "" for p in PERCENTILES),
+            table.percent(max(r.spent.others for r in results)),
+        )
+
+    percentiles = (f"p{percentile}" for percentile in PERCENTILES)
+    heading = ("server", "queries/s", "queries/CPU-s", "loss", "mean latency", *percentiles, "others")
+    table.show(heading, *(shown(*row) for row in runs.items()))

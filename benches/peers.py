@@ -1,167 +1,126 @@
-"""The servers under test: built or found, started on free ports of loopback, measured from /proc, ended by pid."""
+"""portolan's peers, each with its whole configuration: nothing limited, written or counted that can be left."""
 
-import contextlib
-import json
-import os
-import pathlib
-import shutil
-import signal
-import socket
-import subprocess
-import time
-
-import instances
-import message
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SERVER_CORE = 0
-LOAD_CORE = 1
-START_PATIENCE = 60  # seconds; NSD reads a million instances in six
-STOP_PATIENCE = 10  # seconds
-TICK = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-PACKAGES = {"nsd": "nsd", "dnsperf": "dnsperf", "wrk": "wrk", "taskset": "util-linux"}  # program: Debian's package
+from instances import ZONE
+from server import Server, find
 
 
-class Failed(Exception):
-    """What went wrong, for the person who started the benchmark."""
+class Peer(Server):
+    """A name server from the system's packages, which serves a zone file."""
+
+    program: str
+
+    def __init__(self, zone_file, directory, **options):
+        super().__init__(directory, **options)
+        self.zone_file = zone_file
+
+    def configure(self, text):
+        """Writes its configuration and returns where."""
+        path = self.directory / "conf"
+        path.write_text(text)
+        return path
 
 
-def require(programs):
-    """Fails with the command that installs what is missing."""
-    missing = [PACKAGES[program] for program in programs if find(program) is None]
-    if missing:
-        raise Failed(f"missing; run: apt-get install --no-install-recommends {' '.join(missing)}")
+class Nsd(Peer):
+    """NSD: one server process, no response rate limit."""
 
+    name, program = "nsd", "nsd"
 
-def find(program):
-    """Daemons lie in sbin, which is not in everyone's PATH."""
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-
-
-def build(kind, name):
-    """The path of a program of this checkout, built as it is released; `kind` is `bin` or `bench`."""
-    command = ["cargo", "build", "--release", f"--{kind}", name, "--message-format", "json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode != 0:
-        raise Failed(f"{name} does not build")
-    for artifact in map(json.loads, built.stdout.splitlines()):
-        if artifact.get("executable") and artifact["target"]["name"] == name:
-            return artifact["executable"]
-    raise Failed(f"cargo built {name}, but does not say where")
-
-
-class Server:
-    """A child process, with its own children, pinned to one core."""
-
-    name: str
-    dns: tuple[str, int]
-
-    def spawn(self, command, log, **options):
-        pinned = ["taskset", "-c", str(SERVER_CORE), *map(str, command)]
-        self.log = log
-        self.child = subprocess.Popen(pinned, stderr=log.open("w"), stdin=subprocess.DEVNULL, **options)
-
-    def pids(self):
-        """The process and all beneath it."""
-        found = [self.child.pid]
-        for pid in found:
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                with contextlib.suppress(FileNotFoundError):  # a thread may end while we look
-                    found += map(int, (task / "children").read_text().split())
-        return found
-
-    def cpu_seconds(self):
-        """User and system time of all threads of all processes."""
-        return sum(sum(map(int, stat_fields(pid)[11:13])) for pid in self.pids()) / TICK
-
-    def memory(self):
-        """Resident bytes of all processes: pages counted per process, and shared pages counted once."""
-        resident = proportional = 0
-        for pid in self.pids():
-            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            sizes = {key: value for key, value, *_ in map(str.split, rollup[1:])}
-            resident += int(sizes["Rss:"]) << 10
-            proportional += int(sizes["Pss:"]) << 10
-        return resident, proportional
-
-    def await_dns(self):
-        """Waits until it answers for the zone."""
-        deadline = time.monotonic() + START_PATIENCE
-        while time.monotonic() < deadline and self.child.poll() is None:
-            try:
-                if message.decode(message.ask(self.dns, instances.ZONE, "SOA")[1]).answer:
-                    return
-            except OSError:  # refused or silent: not bound yet
-                time.sleep(0.05)
-        raise Failed(f"{self.name} does not answer for {instances.ZONE}:\n{self.log.read_text()}")
-
-    def ready_line(self):
-        """The first line on its standard output."""
-        line = self.child.stdout.readline()
-        if not line:
-            raise Failed(f"{self.name} ended:\n{self.log.read_text()}")
-        return line
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.child.send_signal(signal.SIGTERM)
-        try:
-            self.child.wait(STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            for pid in self.pids():
-                os.kill(pid, signal.SIGKILL)
-            self.child.wait()
-
-
-class Portolan(Server):
-    """`portolan serve` on its defaults: durable SQLite, HTTP and DNS; without mDNS, which would load the link."""
-
-    name = "portolan"
-
-    def __init__(self, binary, work):
-        data = work / "portolan"
-        serve = ["serve", "--json", "--no-mdns", "--data-dir", data, "--http", "127.0.0.1:0", "--dns", "127.0.0.1:0"]
-        self.spawn([binary, *serve], work / "portolan.log", stdout=subprocess.PIPE, text=True)
-        ready = json.loads(self.ready_line())
-        self.http, self.dns = (endpoint(ready[key][0]) for key in ("http", "dns"))
-        self.await_dns()
-
-
-class Nsd(Server):
-    """NSD from the system's packages, one server process, nothing slowed down by its settings."""
-
-    name = "nsd"
-
-    def __init__(self, zone_file, work):
-        self.dns = ("127.0.0.1", free_port())
-        configuration = work / "nsd.conf"
-        configuration.write_text(f"""\
+    def command(self):
+        return [find(self.program), "-d", "-c", self.configure(f"""\
 server:
-    ip-address: 127.0.0.1@{self.dns[1]}
+    ip-address: {self.dns[0]}@{self.dns[1]}
     server-count: 1
     reuseport: no
     rrl-ratelimit: 0
+    answer-cookie: yes
     verbosity: 0
     zonefiles-write: 0
     database: ""
     username: ""
     chroot: ""
-    zonesdir: "{work}"
-    pidfile: "{work}/nsd.pid"
-    xfrdfile: "{work}/nsd.xfrd"
-    xfrdir: "{work}"
-    zonelistfile: "{work}/nsd.zones"
+    zonesdir: "{self.directory}"
+    pidfile: "{self.directory}/pid"
+    xfrdfile: "{self.directory}/xfrd"
+    xfrdir: "{self.directory}"
+    zonelistfile: "{self.directory}/zones"
 remote-control:
     control-enable: no
 zone:
-    name: {instances.ZONE}
-    zonefile: "{zone_file}"
-""")
-        self.spawn([find("nsd"), "-d", "-c", configuration], work / "nsd.log")
-        self.await_dns()
+    name: {ZONE}
+    zonefile: "{self.zone_file}"
+""")]
+
+
+class Knot(Peer):
+    """Knot DNS: one UDP worker, no journal, no module; with cookies the one that answers them."""
+
+    name, program = "knot", "knotd"
+
+    def __init__(self, *arguments, cookies=False, **options):
+        super().__init__(*arguments, **options)
+        self.cookies = cookies
+
+    def command(self):
+        # The module looks at each query, also at those without a cookie.
+        module = "global-module: mod-cookies" if self.cookies else ""
+        return [find(self.program), "-c", self.configure(f"""\
+server:
+    listen: {self.dns[0]}@{self.dns[1]}
+    rundir: "{self.directory}"
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: "{self.directory}"
+log:
+  - target: stderr
+    any: warning
+template:
+  - id: default
+    {module}
+    semantic-checks: off
+    zonefile-load: whole
+    zonefile-sync: -1
+    journal-content: none
+zone:
+  - domain: {ZONE}
+    file: "{self.zone_file}"
+""")]
+
+
+class Bind(Peer):
+    """BIND: one worker, no `rate-limit`, no statistics; answers with the addresses of SRV targets, without the NS.
+
+    It takes no RRset above 64 KiB, so its zone does not list the service types, which nobody asks for.
+    """
+
+    name, program = "bind", "named"
+
+    def command(self):
+        smaller = self.directory / "zone"
+        with self.zone_file.open() as lines, smaller.open("w") as out:
+            out.writelines(line for line in lines if not line.startswith("_services."))
+        return [find(self.program), "-g", "-4", "-n", "1", "-c", self.configure(f"""\
+options {{
+    directory "{self.directory}";
+    listen-on port {self.dns[1]} {{ {self.dns[0]}; }};
+    pid-file none;
+    session-keyfile none;
+    recursion no;
+    minimal-responses no-auth;
+    answer-cookie yes;
+    dnssec-validation no;
+    empty-zones-enable no;
+    notify no;
+    zone-statistics none;
+    max-records-per-type 0;
+}};
+controls {{ }};
+zone "{ZONE}" {{
+    type primary;
+    file "{smaller}";
+}};
+""")]
 
 
 class Ceiling(Server):
@@ -169,25 +128,16 @@ class Ceiling(Server):
 
     name = "ceiling"
 
-    def __init__(self, binary, answers, work):
-        self.spawn([binary, answers], work / "ceiling.log", stdout=subprocess.PIPE, text=True)
-        self.dns = endpoint(self.ready_line().strip())
+    def __init__(self, binary, answers, directory):
+        super().__init__(directory)
+        self.binary, self.answers = binary, answers
+
+    def command(self):
+        host, port = self.dns
+        return [self.binary, self.answers, f"{host}:{port}"]
+
+    def await_ready(self):
+        self.ready_line()
 
 
-def stat_fields(pid):
-    """`/proc/PID/stat` behind the program's name, which may hold spaces (proc(5): these begin with the third)."""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def endpoint(text):
-    """`127.0.0.1:5300` as Python's sockets take it."""
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
-def free_port():
-    """A port that is free for UDP and TCP now."""
-    with socket.socket(type=socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        return tcp.getsockname()[1]
+PEERS = {peer.name: peer for peer in (Nsd, Knot, Bind)}
