@@ -70,14 +70,14 @@ class Http:
 
 
 @contextmanager
-def measuring(server):
-    """Fills in what is spent from here to the end of the block."""
+def measuring(server, thread=None):
+    """Fills in what is spent from here to the end of the block; with `thread` the CPU time of those of that name."""
     spent = Spent()
-    start, cpu, busy = time.monotonic(), server.cpu_seconds(), core_busy()
+    start, cpu, counted, busy = time.monotonic(), server.cpu_seconds(), server.cpu_seconds(thread), core_busy()
     yield spent
     spent.seconds = time.monotonic() - start
-    spent.cpu_seconds = server.cpu_seconds() - cpu
-    spent.others = max(0.0, core_busy() - busy - spent.cpu_seconds) / spent.seconds
+    spent.cpu_seconds = server.cpu_seconds(thread) - counted
+    spent.others = max(0.0, core_busy() - busy - server.cpu_seconds() + cpu) / spent.seconds
 
 
 def core_busy():
@@ -90,19 +90,22 @@ def core_busy():
     raise Failed(f"/proc/stat does not know core {SERVER_CORE}")
 
 
-def dnsperf(server, packets, seconds, rate=None):
+def dnsperf(server, packets, seconds, rate=None, thread=None, sockets=SOCKETS):
     """Asks what is in the file `packets` over and over; flat out, or at `rate` a second and looking at each latency.
 
-    To look costs dnsperf a good part of its speed, so it does not when flat out.
+    To look costs dnsperf a good part of its speed, so it does not when flat out. With `thread` only the server's
+    threads of that name count.
     """
     host, port = server.dns
     command = ["dnsperf", "-s", host, "-p", str(port), "-B", "-d", packets, "-l", str(seconds), "-t", str(LOST_AFTER)]
-    command += ["-c", str(SOCKETS), "-q", str(OUTSTANDING)] + (["-Q", str(rate), "-v"] if rate else [])
-    with measuring(server) as spent:
+    command += ["-c", str(sockets), "-q", str(OUTSTANDING)] + (["-Q", str(rate), "-v"] if rate else [])
+    with measuring(server, thread) as spent:
         said = run(command, seconds)
     rcodes = set(re.findall(r"([A-Z]+) \d+ \([\d.]+%\)", said))
     if not rcodes <= {"NOERROR", "NXDOMAIN"}:
         raise Failed(f"{server.name} answers with the response codes {', '.join(rcodes)}")
+    if not rcodes:
+        raise Failed(f"{server.name} answers nothing")
     spent.seconds = number(r"Run time \(s\):\s+([\d.]+)", said)
     return Dns(
         queries=int(number(r"Queries completed:\s+(\d+)", said)),
@@ -146,8 +149,8 @@ def number(pattern, said):
     return float(found[1])
 
 
-def show(runs):
-    """A row for each server with its runs of dnsperf."""
+def show(runs, name="server", per_cpu_second="queries/CPU-s"):
+    """A row for each server with its runs of dnsperf; the names of the two columns that may differ."""
 
     def shown(name, results):
         looked = all(result.latencies for result in results)
@@ -162,5 +165,5 @@ def show(runs):
         )
 
     percentiles = (f"p{percentile}" for percentile in PERCENTILES)
-    heading = ("server", "queries/s", "queries/CPU-s", "loss", "mean latency", *percentiles, "others")
+    heading = (name, "queries/s", per_cpu_second, "loss", "mean latency", *percentiles, "others")
     table.show(heading, *(shown(*row) for row in runs.items()))

@@ -17,8 +17,9 @@ class Portolan(Server):
 
     name = "portolan"
 
-    def __init__(self, binary, directory, **options):
+    def __init__(self, binary, directory, cores=Server.cores, **options):
         super().__init__(directory, **options)
+        self.cores = cores
         self.binary = binary
 
     def command(self):
@@ -45,11 +46,11 @@ def heartbeat(connection, body):
     connection.request("POST", "/v1/heartbeat", body)
     response = connection.getresponse()
     said = response.read()
-    if response.status != 200:
+    if response.status not in (200, 201):
         raise Failed(f"portolan refused a heartbeat: {response.status} {said[:500]}")
     answered = json.loads(said)
     items = answered if isinstance(answered, list) else [answered]
-    refused = [item for item in items if "registered" not in item]
+    refused = [item for item in items if not item.keys() & {"registered", "created"}]
     if refused:
         raise Failed(f"portolan refused {len(refused)} of {len(items)} registrations, the first with {refused[0]}")
     return answered

@@ -76,7 +76,11 @@ class Server:
         raise NotImplementedError
 
     def await_ready(self):
-        """Waits until it answers with records."""
+        """Waits until it serves."""
+        self.await_answer()
+
+    def await_answer(self):
+        """Waits until it answers with records, and soon."""
         deadline = time.monotonic() + START_PATIENCE
         while time.monotonic() < deadline and self.child.poll() is None:
             try:
@@ -129,9 +133,22 @@ class Server:
                     found += map(int, (task / "children").read_text().split())
         return found
 
-    def cpu_seconds(self):
-        """User and system time of all threads of all processes."""
-        return sum(stat_cpu(pathlib.Path(f"/proc/{pid}/stat")) for pid in self.pids())
+    def cpu_seconds(self, thread=None):
+        """User and system time of all threads of all processes, or of the first one's threads of that name."""
+        if thread is None:
+            return sum(stat_cpu(pathlib.Path(f"/proc/{pid}")) for pid in self.pids())
+        return sum(map(stat_cpu, self.threads(thread)))
+
+    def threads(self, name):
+        """Where `/proc` has the threads of that name, of which there is one at least."""
+        found = []
+        for task in pathlib.Path(f"/proc/{self.child.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # as above
+                if (task / "comm").read_text().strip() == name:
+                    found.append(task)
+        if not found:
+            raise Failed(f"{self.name} has no thread named {name}")
+        return found
 
     def memory(self):
         """Resident bytes of all processes: pages counted per process, and shared pages counted once."""
@@ -144,12 +161,12 @@ class Server:
         return resident, proportional
 
 
-def stat_cpu(path):
-    """Seconds of user and system time in a `stat` of a process or a thread.
+def stat_cpu(task):
+    """Seconds of user and system time of a process or a thread, given its directory in `/proc`.
 
-    They are read behind the program's name, which may hold spaces (proc(5): what follows it begins with the third).
+    They stand behind the program's name, which may hold spaces (proc(5): what follows it begins with the third field).
     """
-    return sum(map(int, path.read_text().rpartition(")")[2].split()[11:13])) / TICK
+    return sum(map(int, (task / "stat").read_text().rpartition(")")[2].split()[11:13])) / TICK
 
 
 def free_port():
