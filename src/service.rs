@@ -31,7 +31,7 @@ pub use host::{Host, HostError, HostLabel};
 pub use instance::{Instance, Revision, Withheld};
 pub use lease::{Lease, LeaseError, LeaseLimits, Moment, UnixMillis};
 pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_label};
-pub(crate) use name::{NAME_MAX, cmp_folded};
+pub(crate) use name::{LABEL_MAX, NAME_MAX, cmp_folded, hash_folded};
 pub(crate) use network::network;
 pub use origin::{Origin, Source};
 pub use rare::{Rare, Usual};

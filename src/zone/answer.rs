@@ -4,16 +4,18 @@
 //! visitor, which may stop where its message is full, so that a service of thousands costs no more than what
 //! is sent of it. An answer begins at the record that a seed picks, so that clients which take the first spread.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use super::addresses::{Addresses, Counted};
 use super::apex::{EXPIRE, MAILBOX, NAME_SERVER, REFRESH, RETRY, Zone};
 use super::distinct::distinct;
+use super::group::{Group, Served};
+use super::host::{Counted, Host};
 use super::member::{Member, Target};
 use super::place::Place;
+use super::pool::Pool;
+use super::seen::Seen;
 use super::set::Set;
-use super::snapshot::{Group, Served, Snapshot};
+use super::snapshot::Snapshot;
 
 /// Record types that the zone has or that questions speak of (RFC 1035 §3.2.2).
 pub mod rtype {
@@ -125,8 +127,15 @@ pub(super) enum Data<'a> {
     NameServer(&'a Zone),
     /// PTR to the zone itself (RFC 6763 §11).
     Browse(&'a Zone),
-    A(&'a Set<Counted<4>>),
-    Aaaa(&'a Set<Counted<16>>),
+    /// Of a host with one instance.
+    A(&'a [[u8; 4]]),
+    Aaaa(&'a [[u8; 16]]),
+    /// Of a host with several.
+    CountedA(&'a Set<Counted<4>>),
+    CountedAaaa(&'a Set<Counted<16>>),
+    /// Of a service.
+    PoolA(Pool<'a>),
+    PoolAaaa(Pool<'a>),
     /// PTR to service types (RFC 6763 §9).
     Services(&'a Set<Served>, &'a Zone),
     /// PTR to the members of a type or subtype, whose names are below the type.
@@ -146,39 +155,43 @@ impl<'a> Rrset<'a> {
             Data::Soa(zone, numbers) => visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers)),
             Data::NameServer(zone) => visit(Rdata::Name(zone.child(NAME_SERVER))),
             Data::Browse(zone) => visit(Rdata::Name(zone.child(&[]))),
-            Data::A(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
-            Data::Aaaa(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
+            Data::A(all) => rotated(all, seed).try_for_each(|octets| visit(Rdata::Octets(octets))),
+            Data::Aaaa(all) => rotated(all, seed).try_for_each(|octets| visit(Rdata::Octets(octets))),
+            Data::CountedA(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
+            Data::CountedAaaa(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
+            Data::PoolA(pool) => pool.v4(seed, |octets| visit(Rdata::Octets(octets))),
+            Data::PoolAaaa(pool) => pool.v6(seed, |octets| visit(Rdata::Octets(octets))),
             Data::Services(set, zone) => {
-                set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(&s.labels))))
+                set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(s.labels()))))
             }
             Data::Instances(set, service, zone) => {
                 set.iter_from(seed).try_for_each(|m| visit(Rdata::Name(zone.instance(m, service))))
             }
-            Data::Targets(set, zone) => distinct(|| set.iter_from(seed)).try_for_each(|m| visit(zone.srv(m))),
+            Data::Targets(set, zone) => distinct(set.iter_from(seed)).try_for_each(|m| visit(zone.srv(m))),
             Data::Target(member, zone) => visit(zone.srv(member)),
             Data::Txt(member) => visit(Rdata::Octets(member.txt())),
             Data::MatchedInstances(all, zone) => {
                 rotated(all, seed).try_for_each(|(m, service)| visit(Rdata::Name(zone.instance(m, service))))
             }
             Data::MatchedTargets(all, zone) => {
-                distinct(|| rotated(all, seed).map(|(m, _)| m)).try_for_each(|m| visit(zone.srv(m)))
+                distinct(rotated(all, seed).map(|(m, _)| *m)).try_for_each(|m| visit(zone.srv(m)))
             }
         }
     }
 }
 
-fn rotated<T: Copy>(all: &[T], seed: usize) -> impl Iterator<Item = T> {
+fn rotated<T>(all: &[T], seed: usize) -> impl Iterator<Item = &T> {
     let (before, after) = all.split_at(if all.is_empty() { 0 } else { seed % all.len() });
-    after.iter().chain(before).copied()
+    after.iter().chain(before)
 }
 
 impl<'a> Records<'a> {
     /// Hands the RRsets that belong with the answer to `visit`, each once, until that breaks: of a PTR answer
     /// SRV, TXT and addresses, of an SRV answer the addresses of every target (RFC 6763 §12), of NS its addresses.
     pub fn additionals<B>(&self, seed: usize, visit: impl FnMut(Rrset<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
-        let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::default(), visit };
+        let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::new(), visit };
         match &self.answer.data {
-            Data::NameServer(zone) => additionals.addresses(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server),
+            Data::NameServer(zone) => additionals.host(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server),
             Data::Instances(set, service, zone) => {
                 set.iter_from(seed).try_for_each(|m| additionals.instance(m, service, zone))
             }
@@ -188,16 +201,15 @@ impl<'a> Records<'a> {
             Data::Targets(set, zone) => set.iter_from(seed).try_for_each(|m| additionals.target(m, zone)),
             Data::MatchedTargets(all, zone) => rotated(all, seed).try_for_each(|(m, _)| additionals.target(m, zone)),
             Data::Target(member, zone) => additionals.target(member, zone),
-            Data::Soa(..) | Data::Browse(_) | Data::A(_) | Data::Aaaa(_) | Data::Services(..) | Data::Txt(_) => {
-                ControlFlow::Continue(())
-            }
+            _ => ControlFlow::Continue(()),
         }
     }
 }
 
 struct Additionals<'a, F> {
     snapshot: &'a Snapshot,
-    hosts: Seen,
+    /// Shared hosts that were given already, by where they are in memory.
+    hosts: Seen<usize>,
     visit: F,
 }
 
@@ -212,45 +224,58 @@ impl<'a, B, F: FnMut(Rrset<'a>) -> ControlFlow<B>> Additionals<'a, F> {
 
     fn target(&mut self, member: &'a Member, zone: &'a Zone) -> ControlFlow<B> {
         let Target::Label(label) = member.target() else { return ControlFlow::Continue(()) };
-        match self.snapshot.addresses(label) {
-            Some(addresses) if self.hosts.is_new(addresses) => self.addresses(zone.child(label), addresses),
+        let owner = zone.child(label);
+        if !member.shares_host() {
+            return self.addresses(owner, member.ttl(), Data::A(member.v4()), Data::Aaaa(member.v6()));
+        }
+        match self.snapshot.host_of(label) {
+            Some(host) if self.hosts.is_new(std::ptr::from_ref(host).addr()) => self.host(owner, host),
             _ => ControlFlow::Continue(()),
         }
     }
 
-    fn addresses(&mut self, owner: Name<'a>, addresses: &'a Addresses) -> ControlFlow<B> {
-        let (owner, ttl) = (Some(owner), addresses.ttls.shortest(self.snapshot.fixed.ttl));
-        if !addresses.v4.is_empty() {
-            (self.visit)(Rrset { owner, rtype: rtype::A, ttl, data: Data::A(&addresses.v4) })?;
-        }
-        if !addresses.v6.is_empty() {
-            (self.visit)(Rrset { owner, rtype: rtype::AAAA, ttl, data: Data::Aaaa(&addresses.v6) })?;
+    fn host(&mut self, owner: Name<'a>, host: &'a Host) -> ControlFlow<B> {
+        self.addresses(owner, host.ttl(self.snapshot.fixed.ttl), host.a(), host.aaaa())
+    }
+
+    fn addresses(&mut self, owner: Name<'a>, ttl: u32, a: Data<'a>, aaaa: Data<'a>) -> ControlFlow<B> {
+        for (rtype, data) in [(rtype::A, a), (rtype::AAAA, aaaa)] {
+            if !data.is_empty() {
+                (self.visit)(Rrset { owner: Some(owner), rtype, ttl, data })?;
+            }
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Hosts that were given already, by where their addresses are in memory. The first are kept on the stack:
-/// more than these do not fit into a datagram.
-#[derive(Default)]
-struct Seen {
-    first: [usize; 32],
-    count: usize,
-    more: Option<HashSet<usize>>,
+impl Host {
+    pub(super) fn a(&self) -> Data<'_> {
+        match self {
+            Self::Sole(member) => Data::A(member.v4()),
+            Self::Shared(addresses) => Data::CountedA(&addresses.v4),
+        }
+    }
+
+    pub(super) fn aaaa(&self) -> Data<'_> {
+        match self {
+            Self::Sole(member) => Data::Aaaa(member.v6()),
+            Self::Shared(addresses) => Data::CountedAaaa(&addresses.v6),
+        }
+    }
 }
 
-impl Seen {
-    fn is_new(&mut self, addresses: &Addresses) -> bool {
-        let at = std::ptr::from_ref(addresses).addr();
-        if self.first[..self.count].contains(&at) {
-            return false;
+impl Data<'_> {
+    /// Whether addresses are none.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Data::A(all) => all.is_empty(),
+            Data::Aaaa(all) => all.is_empty(),
+            Data::CountedA(all) => all.is_empty(),
+            Data::CountedAaaa(all) => all.is_empty(),
+            Data::PoolA(pool) => !pool.has_v4(),
+            Data::PoolAaaa(pool) => !pool.has_v6(),
+            _ => false,
         }
-        if let Some(free) = self.first.get_mut(self.count) {
-            *free = at;
-            self.count += 1;
-            return true;
-        }
-        self.more.get_or_insert_default().insert(at)
     }
 }
 
@@ -260,7 +285,7 @@ impl Zone {
     }
 
     fn instance<'a>(&'a self, member: &'a Member, service: &'a Group) -> Name<'a> {
-        Name([member.label(), &service.labels, self.name.as_wire()])
+        Name([member.label(), service.labels(), self.name.as_wire()])
     }
 
     fn srv<'a>(&'a self, member: &'a Member) -> Rdata<'a> {

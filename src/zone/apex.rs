@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Config;
-use super::addresses::{Addresses, Claim};
+use super::host::Host;
 use super::labels::Labels;
-use crate::service::{Address, DomainName, Source};
+use crate::service::{Address, DomainName};
 
 /// The label of the name server in each zone, as it is on the wire.
 pub(super) const NAME_SERVER: &[u8] = b"\x02ns";
@@ -29,7 +29,7 @@ pub(super) struct Zones {
     /// Seconds.
     pub(super) negative_ttl: u32,
     /// Of `ns` in each zone.
-    pub(super) name_server: Addresses,
+    pub(super) name_server: Host,
 }
 
 /// One zone.
@@ -45,10 +45,8 @@ impl Zones {
     pub(super) fn new(config: &Config, name_server: &[Address]) -> Self {
         let ttl = seconds(config.ttl);
         let all = config.domains.iter().map(Zone::new).collect();
-        let claim = Claim { addresses: name_server.to_vec(), source: Source::Own, ttl };
-        let mut addresses = Addresses::new();
-        addresses.add(&claim, ttl);
-        Self { all, ttl, negative_ttl: seconds(config.negative_ttl), name_server: addresses }
+        let name_server = Host::of(NAME_SERVER, name_server);
+        Self { all, ttl, negative_ttl: seconds(config.negative_ttl), name_server }
     }
 
     /// The zone that a name in lower case is at or below, and the labels in front of it. It is the only one: no zone

@@ -4,9 +4,10 @@
 //! in the zone and not in the question. What the pattern begins with narrows the search, and both what is
 //! examined and what is returned is bounded: a glob costs its asker more than us.
 
+use super::group::Group;
 use super::member::Member;
 use super::set::{Keyed, Set};
-use super::snapshot::{Group, Snapshot};
+use super::snapshot::Snapshot;
 use crate::service::Glob;
 
 /// Names examined, at most, for each that may be returned.
@@ -97,11 +98,11 @@ impl<'a> Search<'a> {
             if !self.may_examine() {
                 break;
             }
-            let (label, rest) = served.labels.split_at(1 + usize::from(served.labels[0]));
+            let (label, rest) = served.labels().split_at(1 + usize::from(served.labels()[0]));
             if rest != transport || !service.matches(&label[1..]) {
                 continue;
             }
-            if let Some(service) = zone.service(&served.labels.to_ascii_lowercase()) {
+            if let Some(service) = zone.service(&served.labels().to_ascii_lowercase()) {
                 self.members(&service.all, instance);
             }
         }

@@ -3,15 +3,17 @@
 //! First the name alone decides what is there, then the type picks from it: so a name that exists never becomes
 //! NXDOMAIN for the type that was asked (RFC 2308 §2.2).
 
-use super::addresses::Addresses;
 use super::answer::{Answer, Data, Records, Remark, Rrset, rtype};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::Matches;
+use super::group::{Group, Service};
+use super::host::Host;
 use super::labels::Labels;
 use super::member::Member;
 use super::place::Place;
-use super::snapshot::{Group, Service, Snapshot};
-use crate::service::NAME_MAX;
+use super::pool::Pool;
+use super::snapshot::Snapshot;
+use crate::service::{LABEL_MAX, NAME_MAX, Source};
 
 const TCP: &[u8] = b"\x04_tcp";
 const UDP: &[u8] = b"\x04_udp";
@@ -20,6 +22,9 @@ const META: &[u8] = b"\x07_dns-sd\x04_udp";
 /// Where clients look for ways to change the zone or to be told of changes: names that exist without records
 /// while there are none (RFC 9665 §10.4, RFC 8765 §6.1).
 const OFFERS: [&[u8]; 3] = [b"\x0a_dnssd-srp\x04_tcp", b"\x0e_dnssd-srp-tls\x04_tcp", b"\x0d_dns-push-tls\x04_tcp"];
+
+/// Octets of a name that is folded in a small buffer.
+const SHORT: usize = 64;
 
 /// A question of class IN.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +42,9 @@ enum Found<'a> {
     Apex,
     /// A name with others below it and no records of its own (RFC 8020 §2).
     Empty,
-    Addresses(&'a Addresses),
+    Host(&'a Host),
+    /// The addresses of a service.
+    Pool(Pool<'a>),
     /// PTR to the zone (RFC 6763 §11).
     Browse,
     /// PTR to service types (RFC 6763 §9).
@@ -58,7 +65,7 @@ impl Found<'_> {
 
     fn remark(&self) -> Option<Remark> {
         match self {
-            Self::Group(group, _) if group.members.is_empty() => Some(Remark::NothingUp { known: group.known }),
+            Self::Group(group, _) if group.members.is_empty() => Some(Remark::NothingUp { known: group.known() }),
             Self::Glob(matches) if matches.is_cut => Some(Remark::Cut),
             _ => None,
         }
@@ -68,8 +75,15 @@ impl Found<'_> {
 impl Snapshot {
     /// What the zone that encloses the name says.
     pub fn answer(&self, question: &Question<'_>) -> Answer<'_> {
-        let mut folded = [0; NAME_MAX];
-        let Some(folded) = folded.get_mut(..question.name.len()) else { return Answer::Refused };
+        // Nearly all names are short, and what is not cleared costs nothing.
+        match question.name.len() {
+            0..=SHORT => self.answer_in(question, &mut [0; SHORT]),
+            _ => self.answer_in(question, &mut [0; NAME_MAX]),
+        }
+    }
+
+    fn answer_in(&self, question: &Question<'_>, buffer: &mut [u8]) -> Answer<'_> {
+        let Some(folded) = buffer.get_mut(..question.name.len()) else { return Answer::Refused };
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
         let Some((zone, labels)) = self.fixed.enclosing(folded) else { return Answer::Refused };
@@ -94,10 +108,10 @@ impl Snapshot {
     fn find(&self, labels: &Labels<'_>, globs: Option<usize>) -> Option<Found<'_>> {
         match labels.as_slice() {
             [] => Some(Found::Apex),
-            [NAME_SERVER] => Some(Found::Addresses(&self.fixed.name_server)),
+            [NAME_SERVER] => Some(Found::Host(&self.fixed.name_server)),
             // `_udp` has `_dns-sd` below it, and `_tcp` what is in `OFFERS`.
             [TCP | UDP] => Some(Found::Empty),
-            [label] => self.addresses(label).map(Found::Addresses),
+            [label] => self.find_addresses(label),
             [service, TCP | UDP] => self.find_service(labels.from(0)).or_else(|| {
                 let matches = Matches::of_services(self, service, labels.from(1), globs?)?;
                 Some(Found::Glob(matches))
@@ -108,11 +122,43 @@ impl Snapshot {
             }),
             [subtype, SUBTYPES, _, TCP | UDP] => {
                 let service = self.service(labels.from(2))?;
-                let group = service.subtypes.get(&subtype[1..])?;
+                let group = service.subtype(&subtype[1..])?;
                 Some(Found::Group(group, service))
             }
             _ => None,
         }
+    }
+
+    /// A host, unless the service of its name comes from a higher layer; or a service, for programs that know no SRV.
+    fn find_addresses(&self, label: &[u8]) -> Option<Found<'_>> {
+        let host = self.host(label).and_then(|host| Some((host, host.source()?)));
+        match host {
+            // None is higher: nothing more to look for.
+            Some((host, source)) if source == Source::ALL[0] => Some(Found::Host(host)),
+            Some((host, source)) => match self.pool(label).filter(|pool| pool.source() > Some(source)) {
+                Some(pool) => Some(Found::Pool(pool)),
+                None => Some(Found::Host(host)),
+            },
+            None => self.pool(label).map(Found::Pool),
+        }
+    }
+
+    /// The addresses of the service `auth`.
+    fn pool(&self, label: &[u8]) -> Option<Pool<'_>> {
+        let (length, text) = label.split_first()?;
+        if usize::from(*length) == LABEL_MAX {
+            return None;
+        }
+        let mut labels = [0; 2 + LABEL_MAX + TCP.len()];
+        let end = 2 + text.len();
+        labels[0] = length + 1;
+        labels[1] = b'_';
+        labels[2..end].copy_from_slice(text);
+        let [tcp, udp] = [TCP, UDP].map(|transport| {
+            labels[end..end + transport.len()].copy_from_slice(transport);
+            self.service(&labels[..end + transport.len()]).map(|service| &service.all)
+        });
+        Pool::of(tcp, udp)
     }
 
     fn find_service(&self, labels: &[u8]) -> Option<Found<'_>> {
@@ -133,28 +179,22 @@ impl Snapshot {
         let service = self.service(service)?;
         match service.all.members.get(&label[1..]) {
             Some(member) => Some(Found::Instance(member, service)),
-            None if label == SUBTYPES && !service.subtypes.is_empty() => Some(Found::Empty),
+            None if label == SUBTYPES && service.has_subtypes() => Some(Found::Empty),
             None => None,
         }
     }
 
     /// The RRset of one type at a name; for ANY one of those it has (RFC 8482 §4.1).
     fn rrset<'a>(&'a self, found: Found<'a>, wanted: u16, zone: &'a Zone) -> Option<Rrset<'a>> {
-        use rtype::{A, AAAA, ANY, NS, PTR, SOA, SRV, TXT};
+        use rtype::{ANY, NS, PTR, SOA, SRV, TXT};
         let zone_ttl = self.fixed.ttl;
         let (rtype, ttl, data) = match (found, wanted) {
             (Found::Apex, SOA | ANY) => {
                 return Some(zone.soa(None, zone_ttl, self.serial, self.fixed.negative_ttl));
             }
             (Found::Apex, NS) => (NS, zone_ttl, Data::NameServer(zone)),
-            (Found::Addresses(addresses), wanted) => {
-                let ttl = addresses.ttls.shortest(zone_ttl);
-                match wanted {
-                    A | ANY if !addresses.v4.is_empty() => (A, ttl, Data::A(&addresses.v4)),
-                    AAAA | ANY if !addresses.v6.is_empty() => (AAAA, ttl, Data::Aaaa(&addresses.v6)),
-                    _ => return None,
-                }
-            }
+            (Found::Host(host), _) => addresses(wanted, host.ttl(zone_ttl), host.a(), host.aaaa())?,
+            (Found::Pool(pool), _) => addresses(wanted, pool.ttl(zone_ttl), Data::PoolA(pool), Data::PoolAaaa(pool))?,
             (Found::Browse, PTR | ANY) => (PTR, zone_ttl, Data::Browse(zone)),
             (Found::Services, PTR | ANY) if !self.served.is_empty() => {
                 (PTR, self.served_ttls.shortest(zone_ttl), Data::Services(&self.served, zone))
@@ -173,5 +213,15 @@ impl Snapshot {
             _ => return None,
         };
         Some(Rrset { owner: None, rtype, ttl, data })
+    }
+}
+
+/// Those of the type that is wanted; for ANY those that there are.
+fn addresses<'a>(wanted: u16, ttl: u32, a: Data<'a>, aaaa: Data<'a>) -> Option<(u16, u32, Data<'a>)> {
+    use rtype::{A, AAAA, ANY};
+    match wanted {
+        A | ANY if !a.is_empty() => Some((A, ttl, a)),
+        AAAA | ANY if !aaaa.is_empty() => Some((AAAA, ttl, aaaa)),
+        _ => None,
     }
 }

@@ -1,25 +1,48 @@
 //! One served instance, packed as its records want it.
 //!
-//! A member is one allocation of octets: TTL, SRV head, label, target, TXT. Its PTR, SRV and TXT are read from
-//! it by slicing, its owner name is its label and what the question says: neither is stored. Two members are
-//! equal if and only if they give the same records, which is how the zone knows whether a change is one.
+//! A member is one allocation: a head of fixed size, then the octets of its addresses, target, label and TXT. Its
+//! SRV, TXT, PTR, and mostly the addresses that go with them, are read from it by slicing; owner names are its
+//! label and what the question says. Two members are equal if and only if they give the same records, which is how
+//! the zone knows whether a change is one.
+//!
+//! The addresses of a host are those of all instances on it, which is nearly always one. So the addresses that an
+//! SRV answer needs beside it are in the member itself, and a hint says where they may be more. It is set before the
+//! snapshot in which they are more is published, and it is never taken back. Since members are shared by
+//! snapshots, a reader of an older one may see it, too: then it looks the host up where nothing has changed, and
+//! finds the same addresses.
 
-use std::sync::Arc;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use triomphe::ThinArc;
 
 use super::set::Keyed;
-use crate::service::{Host, Instance, Source};
+use crate::service::{Address, Host, Instance, Source};
 
 /// TTL of what was learned over multicast, at most, in seconds (RFC 8766 §5.5.1).
 const MULTICAST_TTL_MAX: u32 = 10;
-/// Where the parts begin: TTL (4), priority, weight and port (6), length of the target (1), its kind (1).
-const HEAD: usize = 4;
-const TARGET_LENGTH: usize = 10;
-const TARGET_KIND: usize = 11;
-const LABEL: usize = 12;
+/// Addresses of a kind, at most: what counts in one octet. Doors take fewer.
+const ADDRESSES_MAX: usize = u8::MAX as usize;
 
-/// The records of one instance but for its subtypes and addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member(Arc<[u8]>);
+/// The records of one instance but for its subtypes.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Member(ThinArc<Head, u8>);
+
+struct Head {
+    /// Seconds.
+    ttl: u32,
+    /// Priority, weight and port as an SRV record has them.
+    srv: [u8; 6],
+    source: Source,
+    is_foreign: bool,
+    /// How many addresses the octets begin with.
+    v4: u8,
+    v6: u8,
+    /// Octets of the target.
+    target: u8,
+    shares_host: AtomicBool,
+}
 
 /// Where an SRV record points (RFC 2782).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,54 +59,112 @@ impl Member {
         let registration = &instance.registration;
         // An edge that accepted the registration has asked for the same record.
         let txt = registration.served_txt().unwrap_or_default();
-        let mut octets = Vec::with_capacity(64 + txt.as_wire().len());
-        octets.extend(ttl_of(instance, zone_ttl).to_be_bytes());
-        octets.extend(registration.priority.to_be_bytes());
-        octets.extend(registration.weight.to_be_bytes());
-        octets.extend(registration.port.get().to_be_bytes());
-        let (kind, target) = match instance.host() {
-            Host::Label(label) => (0, prefixed(label.as_str())),
-            Host::Foreign(name) => (1, name.as_wire().to_vec()),
+        let mut octets = Vec::with_capacity(256 + txt.as_wire().len());
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let (is_foreign, target) = match instance.host() {
+            Host::Label(label) => {
+                (v4, v6) = split(&registration.addresses);
+                (false, prefixed(label.as_str()))
+            }
+            Host::Foreign(name) => (true, name.as_wire().to_vec()),
         };
-        octets.push(u8::try_from(target.len()).expect("a name has at most 255 octets"));
-        octets.push(kind);
+        octets.extend(v4.as_flattened());
+        octets.extend(v6.as_flattened());
+        octets.extend(&target);
         octets.extend(prefixed(registration.id.instance().as_str()));
-        octets.extend(target);
         octets.extend(txt.as_wire());
-        Self(octets.into())
+        let [priority, weight, port] =
+            [registration.priority, registration.weight, registration.port.get()].map(u16::to_be_bytes);
+        let length = |octets: usize| u8::try_from(octets).expect("counted before");
+        let head = Head {
+            ttl: ttl_of(instance, zone_ttl),
+            srv: [priority[0], priority[1], weight[0], weight[1], port[0], port[1]],
+            source: instance.origin.source(),
+            is_foreign,
+            v4: length(v4.len()),
+            v6: length(v6.len()),
+            target: length(target.len()),
+            shares_host: AtomicBool::new(false),
+        };
+        Self(ThinArc::from_header_and_slice(head, &octets))
     }
 
     /// Seconds.
     pub(super) fn ttl(&self) -> u32 {
-        u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
+        self.head().ttl
     }
 
     /// Priority, weight and port as an SRV record has them.
-    pub(super) fn srv_head(&self) -> &[u8] {
-        &self.0[HEAD..TARGET_LENGTH]
+    pub(super) fn srv_head(&self) -> &[u8; 6] {
+        &self.head().srv
+    }
+
+    pub(super) fn source(&self) -> Source {
+        self.head().source
+    }
+
+    /// Its own addresses. None where the host is elsewhere.
+    pub(super) fn v4(&self) -> &[[u8; 4]] {
+        self.0.slice[..self.v6_at()].as_chunks().0
+    }
+
+    pub(super) fn v6(&self) -> &[[u8; 16]] {
+        self.0.slice[self.v6_at()..self.target_at()].as_chunks().0
+    }
+
+    pub(super) fn target(&self) -> Target<'_> {
+        let octets = &self.0.slice[self.target_at()..self.label_at()];
+        if self.head().is_foreign { Target::Foreign(octets) } else { Target::Label(octets) }
+    }
+
+    /// The host label with its length in front, where the host is one of the zone.
+    pub(super) fn host(&self) -> Option<&[u8]> {
+        match self.target() {
+            Target::Label(label) => Some(label),
+            Target::Foreign(_) => None,
+        }
     }
 
     /// The instance label with its length in front.
     pub(super) fn label(&self) -> &[u8] {
-        &self.0[LABEL..self.target_at()]
-    }
-
-    pub(super) fn target(&self) -> Target<'_> {
-        let octets = &self.0[self.target_at()..self.txt_at()];
-        if self.0[TARGET_KIND] == 0 { Target::Label(octets) } else { Target::Foreign(octets) }
+        &self.0.slice[self.label_at()..self.txt_at()]
     }
 
     /// TXT RDATA.
     pub(super) fn txt(&self) -> &[u8] {
-        &self.0[self.txt_at()..]
+        &self.0.slice[self.txt_at()..]
+    }
+
+    /// From now on its host may have more addresses than its own.
+    pub(super) fn share_host(&self) {
+        // The snapshot is published after it, and who reads that sees it.
+        self.head().shares_host.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its host has to be looked up, because it may have more addresses than its own.
+    pub(super) fn shares_host(&self) -> bool {
+        self.head().shares_host.load(Ordering::Relaxed)
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    fn v6_at(&self) -> usize {
+        4 * usize::from(self.head().v4)
     }
 
     fn target_at(&self) -> usize {
-        LABEL + 1 + usize::from(self.0[LABEL])
+        self.v6_at() + 16 * usize::from(self.head().v6)
+    }
+
+    fn label_at(&self) -> usize {
+        self.target_at() + usize::from(self.head().target)
     }
 
     fn txt_at(&self) -> usize {
-        self.target_at() + usize::from(self.0[TARGET_LENGTH])
+        let label = self.label_at();
+        label + 1 + usize::from(self.0.slice[label])
     }
 }
 
@@ -93,9 +174,43 @@ impl Keyed for Member {
     }
 }
 
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Member({})", self.label().escape_ascii())
+    }
+}
+
+impl PartialEq for Head {
+    /// The hint is no record.
+    fn eq(&self, other: &Self) -> bool {
+        let all = |head: &Self| (head.ttl, head.srv, head.source, head.is_foreign, head.v4, head.v6, head.target);
+        all(self) == all(other)
+    }
+}
+
+impl Eq for Head {}
+
+/// The addresses by kind, each once and in their order, as octets.
+fn split(addresses: &[Address]) -> (Vec<[u8; 4]>, Vec<[u8; 16]>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for address in addresses {
+        match address.get() {
+            IpAddr::V4(address) => v4.push(address.octets()),
+            IpAddr::V6(address) => v6.push(address.octets()),
+        }
+    }
+    v4.sort_unstable();
+    v4.dedup();
+    v4.truncate(ADDRESSES_MAX);
+    v6.sort_unstable();
+    v6.dedup();
+    v6.truncate(ADDRESSES_MAX);
+    (v4, v6)
+}
+
 /// The TTL of an instance's records in seconds: the zone's, unless its lease or its source makes it shorter.
 /// A lease of 0 bounds nothing.
-pub(super) fn ttl_of(instance: &Instance, zone_ttl: u32) -> u32 {
+fn ttl_of(instance: &Instance, zone_ttl: u32) -> u32 {
     let lease = instance.registration.lease.duration();
     let lease = lease.map_or(u32::MAX, |lease| u32::try_from(lease.as_secs()).unwrap_or(u32::MAX));
     let multicast = if instance.origin.source() == Source::Mdns { MULTICAST_TTL_MAX } else { u32::MAX };

@@ -1,8 +1,9 @@
 //! A sorted set that shares what a change leaves alone.
 //!
 //! Most RRsets have a handful of members, a few have a third of a million. So members lie in sorted runs of at most
-//! [`RUN_MAX`]: a small set is one run, which a reader walks without a detour; a large one is a persistent sequence
-//! of runs, of which a change copies one and the path to it. Both are searched by halving.
+//! [`RUN_MAX`]: a small set is one run, of which the first [`IN_PLACE`] take no allocation and a reader no detour; a
+//! large one is a persistent sequence of runs, of which a change copies one and the path to it, unless they are its
+//! own already. Both are searched by halving.
 //!
 //! Roads not taken: a persistent sequence of the members themselves (imbl's copies 4,096 of 10,000 members for
 //! one that comes in the middle), and a persistent ordered map, which has no positions: an answer that rotates
@@ -12,12 +13,16 @@ use std::cmp::Ordering;
 use std::slice;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::service::cmp_folded;
 
 /// Members of a run, at most: a copy of so many pointers costs less than a level of a tree.
 const RUN_MAX: usize = 64;
 /// Members of two neighbouring runs that become one; well below `RUN_MAX`, so that it is not split again at once.
 const JOINED_MAX: usize = RUN_MAX / 2;
+/// Members that a set keeps in itself: most services have no more instances.
+const IN_PLACE: usize = 3;
 
 /// What a [`Set`] holds: cheap to clone, and told apart by a key.
 pub(super) trait Keyed: Clone {
@@ -33,7 +38,7 @@ pub(super) trait Keyed: Clone {
 /// Members in the order of their keys, each key once.
 #[derive(Debug, Clone)]
 pub(super) enum Set<T: Clone> {
-    Small(Arc<[T]>),
+    Small(SmallVec<[T; IN_PLACE]>),
     /// At least two runs, none of them empty.
     Large(Arc<Runs<T>>),
 }
@@ -41,13 +46,13 @@ pub(super) enum Set<T: Clone> {
 /// The runs of a large set, and how many members they have together.
 #[derive(Debug, Clone)]
 pub(super) struct Runs<T: Clone> {
-    runs: imbl::Vector<Arc<[T]>>,
+    runs: imbl::Vector<Arc<Vec<T>>>,
     len: usize,
 }
 
 impl<T: Keyed> Set<T> {
     pub(super) fn new() -> Self {
-        Self::Small(Arc::new([]))
+        Self::Small(SmallVec::new())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -70,28 +75,34 @@ impl<T: Keyed> Set<T> {
     /// Puts a member in, in the place of the one with its key.
     pub(super) fn insert(&mut self, member: T) {
         let (n, at) = self.locate(member.key());
-        let run = self.run(n);
-        let (before, after) = match at {
-            Ok(at) => (&run[..at], &run[at + 1..]),
-            Err(at) => run.split_at(at),
-        };
-        let grown: Arc<[T]> = before.iter().cloned().chain([member]).chain(after.iter().cloned()).collect();
-        let halves = (grown.len() > RUN_MAX).then(|| grown.split_at(grown.len() / 2));
-        match (self, halves) {
-            (Self::Small(run), None) => *run = grown,
-            (small @ Self::Small(_), Some((left, right))) => {
-                let runs = imbl::vector![left.into(), right.into()];
-                *small = Self::Large(Arc::new(Runs { runs, len: left.len() + right.len() }));
+        match self {
+            Self::Small(run) => {
+                match at {
+                    Ok(at) => run[at] = member,
+                    Err(at) => run.insert(at, member),
+                }
+                if run.len() > RUN_MAX {
+                    let right: Vec<T> = run.drain(RUN_MAX / 2..).collect();
+                    let left: Vec<T> = run.drain(..).collect();
+                    let len = left.len() + right.len();
+                    let runs = imbl::vector![Arc::new(left), Arc::new(right)];
+                    *self = Self::Large(Arc::new(Runs { runs, len }));
+                }
             }
-            (Self::Large(all), halves) => {
+            Self::Large(all) => {
                 let Runs { runs, len } = Arc::make_mut(all);
-                *len += usize::from(at.is_err());
-                match halves {
-                    None => drop(runs.set(n, grown)),
-                    Some((left, right)) => {
-                        runs.set(n, left.into());
-                        runs.insert(n + 1, right.into());
+                let run = Arc::make_mut(&mut runs[n]);
+                match at {
+                    Ok(at) => run[at] = member,
+                    Err(at) => {
+                        *len += 1;
+                        run.insert(at, member);
                     }
+                }
+                if run.len() > RUN_MAX {
+                    let right = run.split_off(RUN_MAX / 2);
+                    run.shrink_to_fit();
+                    runs.insert(n + 1, Arc::new(right));
                 }
             }
         }
@@ -100,24 +111,25 @@ impl<T: Keyed> Set<T> {
     /// Takes the member with this key out.
     pub(super) fn remove(&mut self, key: &[u8]) {
         let (n, Ok(at)) = self.locate(key) else { return };
-        let run = self.run(n);
-        let shrunk: Arc<[T]> = run[..at].iter().chain(&run[at + 1..]).cloned().collect();
         match self {
-            Self::Small(run) => *run = shrunk,
+            Self::Small(run) => {
+                run.remove(at);
+                if run.is_empty() {
+                    // Without what it had allocated while it had more.
+                    *run = SmallVec::new();
+                }
+            }
             Self::Large(all) => {
                 let Runs { runs, len } = Arc::make_mut(all);
                 *len -= 1;
+                Arc::make_mut(&mut runs[n]).remove(at);
                 let left = if n + 1 < runs.len() { n } else { n - 1 };
-                runs.set(n, shrunk);
-                let joined = [&runs[left], &runs[left + 1]].map(|run| run.iter().cloned());
-                if joined.iter().map(ExactSizeIterator::len).sum::<usize>() <= JOINED_MAX {
-                    let [first, second] = joined;
-                    let joined = first.chain(second).collect();
-                    runs.remove(left + 1);
-                    runs.set(left, joined);
+                if runs[left].len() + runs[left + 1].len() <= JOINED_MAX {
+                    let right = runs.remove(left + 1);
+                    Arc::make_mut(&mut runs[left]).extend(right.iter().cloned());
                 }
                 if let (Some(only), 1) = (runs.front(), runs.len()) {
-                    *self = Self::Small(Arc::clone(only));
+                    *self = Self::Small(only.iter().cloned().collect());
                 }
             }
         }
@@ -129,7 +141,10 @@ impl<T: Keyed> Set<T> {
 
     /// All members, from one that `seed` picks around to the one before it.
     pub(super) fn iter_from(&self, seed: usize) -> Iter<'_, T> {
-        let (first, seed) = (seed % self.runs(), seed / self.runs());
+        let (first, seed) = match self {
+            Self::Small(_) => (0, seed),
+            Self::Large(all) => (seed % all.runs.len(), seed / all.runs.len()),
+        };
         let run = self.run(first);
         let (tail, current) = run.split_at(if run.is_empty() { 0 } else { seed % run.len() });
         Iter { set: self, current: current.iter(), next: first + 1, left: self.runs() - 1, tail }

@@ -2,31 +2,35 @@
 
 /// The TTLs in a set that are shorter than the zone's, each with the number of those who have it.
 ///
-/// Mostly empty: a lease is seldom shorter than the zone's TTL.
+/// Mostly none: a lease is seldom shorter than the zone's TTL, and a set without one takes no more than a pointer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ttls(imbl::OrdMap<u32, u32>);
+pub(super) struct Ttls(Option<Box<imbl::OrdMap<u32, u32>>>);
 
 impl Ttls {
     /// Counts a member in. TTLs in seconds.
     pub(super) fn add(&mut self, ttl: u32, zone_ttl: u32) {
         if ttl < zone_ttl {
-            *self.0.entry(ttl).or_insert(0) += 1;
+            *self.0.get_or_insert_default().entry(ttl).or_insert(0) += 1;
         }
     }
 
     /// Counts a member out.
     pub(super) fn remove(&mut self, ttl: u32) {
-        if let Some(count) = self.0.get_mut(&ttl) {
+        let Some(counts) = &mut self.0 else { return };
+        if let Some(count) = counts.get_mut(&ttl) {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(&ttl);
+                counts.remove(&ttl);
             }
+        }
+        if counts.is_empty() {
+            self.0 = None;
         }
     }
 
     /// The shortest, in seconds.
     pub(super) fn shortest(&self, zone_ttl: u32) -> u32 {
-        self.0.get_min().map_or(zone_ttl, |(ttl, _)| *ttl)
+        self.0.as_ref().and_then(|counts| counts.get_min()).map_or(zone_ttl, |(ttl, _)| *ttl)
     }
 }
 
