@@ -3,6 +3,7 @@
 //! ```text
 //! udp ── batch (the kernel's part)     one thread per core and address
 //! stream ── connections (limits)       TCP and TLS
+//! messages                            HTTPS, which another room speaks
 //!   └─ respond ─┬─ query ─ zone ─ wire      plain questions: in place, no allocation
 //!               └─ message (hickory)        everything else
 //! ```
@@ -19,6 +20,7 @@ mod cookie;
 mod edns;
 mod extended_error;
 mod message;
+mod messages;
 mod query;
 mod reply;
 mod respond;
@@ -58,6 +60,7 @@ use udp::Serving;
 
 pub use bind::BindError;
 pub use cookie::CookieSecret;
+pub use messages::{Answered, Messages};
 pub use rrl::Config as RrlConfig;
 
 /// What clients ask for over TLS that has several protocols (RFC 7858 §3.1 leaves it out, the registry of RFC 7301
@@ -122,6 +125,8 @@ pub struct Dns {
     bound: Vec<Bound>,
     tls: Vec<Listener>,
     addresses: Vec<SocketAddr>,
+    access: Access,
+    cookies: Cookies,
     config: Config,
 }
 
@@ -135,7 +140,8 @@ impl Dns {
         let bound = config.listen.iter().map(|address| bind::bind(*address, threads)).collect::<Result<Vec<_>, _>>()?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let tls = config.tls_listen.iter().map(|address| bind::bind_tls(*address)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { bound, tls, addresses, config: config.clone() })
+        let (access, cookies) = (Access::new(config), Cookies::new(config));
+        Ok(Self { bound, tls, addresses, access, cookies, config: config.clone() })
     }
 
     /// Where it listens, over UDP and TCP.
@@ -162,17 +168,22 @@ impl Dns {
         addresses
     }
 
+    /// Answers messages that came another way, from `registry`.
+    pub fn messages(&self, registry: &Registry) -> Messages {
+        Messages(self.responder(registry))
+    }
+
+    fn responder(&self, registry: &Registry) -> Responder {
+        Responder { registry: registry.clone(), access: self.access.clone(), cookies: self.cookies.clone() }
+    }
+
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, identity: Identity, stop: CancellationToken) {
-        let Self { bound, tls: tls_listeners, config, .. } = self;
-        let (access, cookies, mut serving) = (Access::new(&config), Cookies::new(&config), Serving::default());
+        let responder = self.responder(&registry);
+        let Self { bound, tls: tls_listeners, access, cookies, config, .. } = self;
+        let mut serving = Serving::default();
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
-        let streams = Streams {
-            responder: Responder { registry: registry.clone(), access: access.clone(), cookies: cookies.clone() },
-            connections,
-            idle: config.tcp_idle,
-            stop: stop.clone(),
-        };
+        let streams = Streams { responder, connections, idle: config.tcp_idle, stop: stop.clone() };
         let mut running = JoinSet::new();
         for Bound { udp, tcp, .. } in bound {
             let threads = udp.len();

@@ -1,17 +1,21 @@
-//! Speaks HTTP: JSON over HTTP/1.1, and errors as problems (RFC 9457).
+//! Speaks HTTP: JSON over HTTP/1.1 and HTTP/2, plain or over TLS, and errors as problems (RFC 9457).
 //!
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
+//! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`) and `about` answer it; `respond` words the answers. What an instance is in JSON is
+//! `write`, `read` (with `select`), `doh` and `about` answer it; `respond` words the answers. What an instance is in JSON is
 //! `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
 
 mod about;
+mod activity;
 mod connections;
+mod doh;
 mod guard;
 mod listen;
+mod protocol;
 mod read;
 mod request;
 mod respond;
@@ -31,8 +35,13 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Terms;
 use crate::listener::Listener;
 use crate::registry::Registry;
+use crate::tls::Identity;
 
+pub use doh::NameServer;
 pub use listen::BindError;
+
+/// What clients choose from over TLS (RFC 9113 §3.2, RFC 7301 §6).
+const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +49,8 @@ pub use listen::BindError;
 pub struct Config {
     /// Where to listen; port 0 takes a free one. An IPv6 address takes no IPv4 connections: list both.
     pub listen: Vec<SocketAddr>,
+    /// Where to listen for HTTP over TLS; all paths are there, too. Needs a certificate (`[tls]`).
+    pub tls_listen: Vec<SocketAddr>,
     /// Whether machines other than this one may write without a token.
     pub anonymous_writes: bool,
     /// Host names that requests may be addressed to, besides IP addresses, `localhost`, this machine's host name and
@@ -54,7 +65,7 @@ pub struct Config {
     /// How long a request may take, its body included.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
-    /// How long a connection may take to send the head of its next request.
+    /// How long a connection may take for its handshake, to send the head of its next request, or to take an answer.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
 }
@@ -63,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, 8420).into()],
+            tls_listen: Vec::new(),
             anonymous_writes: false,
             hosts: Vec::new(),
             body_limit: 1 << 20,
@@ -78,33 +90,43 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Http {
     config: Config,
-    listeners: Vec<Listener>,
-    addresses: Vec<SocketAddr>,
+    plain: Vec<Listener>,
+    over_tls: Vec<Listener>,
 }
 
 impl Http {
     /// Binds what `config` says; within a Tokio runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for &address in &config.listen {
-            let listener = listen::bind(address)?;
-            addresses.push(listener.address());
-            listeners.push(listener);
-        }
-        Ok(Self { config: config.clone(), listeners, addresses })
+        let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
+        Ok(Self { config: config.clone(), plain, over_tls })
     }
 
-    /// Where it listens.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Where it listens for plain HTTP.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.plain.iter().map(Listener::address).collect()
     }
 
-    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`.
-    pub async fn run(self, registry: Registry, terms: Terms, stop: CancellationToken) {
+    /// Where it listens for HTTP over TLS.
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.over_tls.iter().map(Listener::address).collect()
+    }
+
+    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`, and DNS
+    /// messages are answered by `name_server`.
+    pub async fn run(
+        self,
+        registry: Registry,
+        terms: Terms,
+        name_server: Arc<dyn NameServer>,
+        identity: Identity,
+        stop: CancellationToken,
+    ) {
         let guard = guard::Guard::new(&self.config, &terms.zones);
-        let edge = Arc::new(Edge { registry, terms, guard, config: self.config, stop });
-        listen::run(self.listeners, &edge.config, routes(&edge), &edge.stop).await;
+        let edge = Arc::new(Edge { registry, terms, name_server, guard, config: self.config, stop });
+        let acceptor = identity.acceptor(ALPN);
+        let plain = self.plain.into_iter().map(|listener| (listener, None));
+        let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone())));
+        listen::run(plain.chain(over_tls).collect(), &edge.config, routes(&edge), &edge.stop).await;
     }
 }
 
@@ -113,6 +135,7 @@ impl Http {
 struct Edge {
     registry: Registry,
     terms: Terms,
+    name_server: Arc<dyn NameServer>,
     guard: guard::Guard,
     config: Config,
     stop: CancellationToken,
@@ -126,6 +149,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/readyz", get(about::readiness))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
+        .route("/dns-query", get(doh::get).post(doh::post))
         .route("/v1/heartbeat", post(write::heartbeat))
         .route("/v1/services", get(read::services))
         .route("/v1/instances", get(read::instances))

@@ -7,7 +7,8 @@
 //!
 //! Signals are left to the program: whoever embeds a server has its own way to stop.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -18,8 +19,8 @@ use tracing::{info, warn};
 use crate::api::Terms;
 use crate::config::Config;
 use crate::config::ConfigError;
-use crate::dns::{self, Dns};
-use crate::http::{self, Http};
+use crate::dns::{self, Answered, Dns, Messages};
+use crate::http::{self, Http, NameServer};
 use crate::mdns::{self, Mdns};
 use crate::registry::Registry;
 use crate::registry::Writer;
@@ -98,13 +99,18 @@ impl Server {
     }
 
     /// Where HTTP listens.
-    pub fn http_addresses(&self) -> &[SocketAddr] {
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()
     }
 
+    /// Where HTTP listens over TLS.
+    pub fn http_tls_addresses(&self) -> Vec<SocketAddr> {
+        self.http.tls_addresses()
+    }
+
     /// Where DNS listens, over UDP and TCP.
-    pub fn dns_addresses(&self) -> &[SocketAddr] {
-        self.dns.addresses()
+    pub fn dns_addresses(&self) -> Vec<SocketAddr> {
+        self.dns.addresses().to_vec()
     }
 
     /// Where DNS listens over TLS.
@@ -125,11 +131,11 @@ impl Server {
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
         let Self { dns, http, mdns, tls, terms, registry, writer } = self;
-        let identity = tls.identity();
+        let (identity, name_server) = (tls.identity(), Arc::new(dns.messages(&registry)));
         let rooms = Rooms {
             writer: Room::open("the writer", |stop| writer.run(stop)),
-            dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity, stop)),
-            http: Room::open("HTTP", |stop| http.run(registry.clone(), terms, stop)),
+            dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity.clone(), stop)),
+            http: Room::open("HTTP", |stop| http.run(registry.clone(), terms, name_server, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
             tls: Room::open("TLS", |stop| tls.run(stop)),
         };
@@ -137,11 +143,19 @@ impl Server {
     }
 }
 
+impl NameServer for Messages {
+    fn answer(&self, request: &[u8], client: IpAddr) -> Option<(Vec<u8>, u32)> {
+        let Answered { message, max_age } = self.answer(request, client)?;
+        Some((message, max_age))
+    }
+}
+
 /// What clients may call this server: a certificate of our own making is for all of it.
 fn certificate_names(config: &Config, dns: &Dns, http: &Http) -> Vec<String> {
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let zones = config.zone.domains.iter().map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
-    let listening = dns.addresses().iter().copied().chain(dns.tls_addresses()).chain(http.addresses().iter().copied());
+    let listening =
+        dns.addresses().iter().copied().chain(dns.tls_addresses()).chain(http.addresses()).chain(http.tls_addresses());
     let bound = listening.map(|address| address.ip()).filter(|address| !address.is_unspecified());
     let addresses = bound.chain([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     let advertised = dns.name_server_addresses().into_iter().map(Address::get);

@@ -15,6 +15,7 @@ mod stories {
     mod dns_edns;
     mod dns_encrypted;
     mod dns_header;
+    mod dns_https;
     mod dns_peers;
     mod dns_srv;
     mod dns_storm;

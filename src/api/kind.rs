@@ -43,6 +43,7 @@ kinds! {
     MethodNotAllowed   405 "method-not-allowed"   "The path does not take this method"
     RequestTimeout     408 "request-timeout"      "The request took too long"
     BodyTooLarge       413 "body-too-large"       "The body is larger than allowed"
+    MediaType          415 "media-type"           "The body is of a media type that is not taken here"
     // The content.
     UnknownField       422 "unknown-field"        "A field is not known"
     MissingField       422 "missing-field"        "A required field is missing"

@@ -167,8 +167,9 @@ struct Ready<'a> {
     version: &'static str,
     pid: u32,
     http: &'a [SocketAddr],
+    /// Empty where it is not asked for, as what follows.
+    http_tls: Vec<SocketAddr>,
     dns: &'a [SocketAddr],
-    /// Empty where it is not asked for.
     dns_tls: Vec<SocketAddr>,
     /// Of the public key that is shown over TLS (RFC 7858 §4.2).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,20 +186,23 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
             event: "ready",
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
-            http,
-            dns,
+            http: &http,
+            http_tls: server.http_tls_addresses(),
+            dns: &dns,
             dns_tls: server.dns_tls_addresses(),
             tls_pin: server.tls().pin(),
             zones,
             store: &config.store.url,
         })?;
     } else {
-        let http_urls: Vec<_> = http.iter().map(|address| format!("http://{address}")).collect();
+        let plain = http.iter().map(|address| format!("http://{address}"));
+        let over_tls = server.http_tls_addresses().into_iter().map(|address| format!("https://{address}"));
+        let http_urls: Vec<_> = plain.chain(over_tls).collect();
         let zone_texts: Vec<_> = zones.iter().map(without_root).collect();
         output::line(&format!(
             "ready  {}, DNS at {} (UDP and TCP){} for {}",
             http_urls.join(", "),
-            list(dns),
+            list(&dns),
             encrypted(server),
             zone_texts.join(", "),
         ))?;

@@ -91,7 +91,12 @@ fn check_not_empty(key: &'static str, listen: &[SocketAddr], port: u16) -> Resul
 /// Whether no address is listened on twice.
 fn check_apart(config: &Config) -> Result<(), ConfigError> {
     let (dns, http) = (&config.dns, &config.http);
-    let tcp = [("http.listen", &http.listen), ("dns.listen", &dns.listen), ("dns.tls_listen", &dns.tls_listen)];
+    let tcp = [
+        ("http.listen", &http.listen),
+        ("http.tls_listen", &http.tls_listen),
+        ("dns.listen", &dns.listen),
+        ("dns.tls_listen", &dns.tls_listen),
+    ];
     for transport in [&tcp[..]] {
         let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
         for &(key, listen) in transport {
@@ -125,7 +130,7 @@ fn check_certificate(config: &Config) -> Result<(), ConfigError> {
     if has_certificate && tls.self_signed {
         return refuse("tls.self_signed", format!("is true beside {certificate} (tls.certificate); keep one of them"));
     }
-    let listeners = [("dns.tls_listen", &config.dns.tls_listen)];
+    let listeners = [("http.tls_listen", &config.http.tls_listen), ("dns.tls_listen", &config.dns.tls_listen)];
     match listeners.iter().find(|(_, listen)| !listen.is_empty() && !tls.has_certificate()) {
         None => Ok(()),
         Some((key, _)) => refuse(

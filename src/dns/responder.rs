@@ -62,6 +62,11 @@ impl Responder {
 }
 
 impl Framed {
+    /// The message alone.
+    pub(super) fn message(&self) -> &[u8] {
+        self.0.get(LENGTH..).unwrap_or_default()
+    }
+
     /// The length and the message.
     pub(super) fn octets(&self) -> &[u8] {
         &self.0

@@ -3,31 +3,33 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, Request, State};
 use axum::http::header::HOST;
 
 use crate::api::{Kind, Problem};
 
 use super::Edge;
+use super::request::OverTls;
 use super::respond::Refused;
 
 /// `GET /`
-pub(super) async fn welcome(headers: HeaderMap, State(edge): State<Arc<Edge>>) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8420");
+pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> String {
+    let scheme = if request.extensions().get::<OverTls>().is_some() { "https" } else { "http" };
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8420");
     let zone = edge.terms.zones.first().map(ToString::to_string).unwrap_or_default();
     format!(
         "portolan {}: a service registry that you can dig\n\n\
          Announce a service, and again before its lease ends:\n  \
-         curl http://{host}/v1/heartbeat -d '{{\"service\":\"auth\",\"instance\":\"a1\",\"port\":8080}}'\n\n\
+         curl {scheme}://{host}/v1/heartbeat -d '{{\"service\":\"auth\",\"instance\":\"a1\",\"port\":8080}}'\n\n\
          Find it:\n  \
-         curl http://{host}/v1/instances?service=auth\n  \
-         curl http://{host}/v1/services\n  \
+         curl {scheme}://{host}/v1/instances?service=auth\n  \
+         curl {scheme}://{host}/v1/services\n  \
          dig SRV _auth._tcp.{zone}\n\n\
          One instance (GET, PUT, PATCH, DELETE), its lease and its status:\n  \
-         http://{host}/v1/instances/_auth._tcp/a1\n  \
+         {scheme}://{host}/v1/instances/_auth._tcp/a1\n  \
          POST …/renew\n  \
          PUT  …/status '{{\"status\":\"out-of-service\"}}'\n\n\
+         DNS over HTTPS: /dns-query\n\
          Is it well: /healthz, /readyz. What errors mean: /problems\n",
         env!("CARGO_PKG_VERSION"),
     )

@@ -2,7 +2,10 @@
 //!
 //! A registry at localhost is within reach of every page that a browser on the machine shows. Pages cannot help but
 //! tell where they come from (`Origin`, `Sec-Fetch-Site`); one that has pointed its own name at 127.0.0.1 (DNS
-//! rebinding) passes as the same site, but betrays itself by that name in `Host`.
+//! rebinding) passes as the same site, but betrays itself by that name in `Host`. Over TLS it gets no further than the
+//! certificate, which is not for that name: there, names are the certificate's matter.
+//!
+//! DNS over HTTPS is reading whatever its method: other machines may.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -18,7 +21,8 @@ use axum::response::Response;
 use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 
-use super::request::Sender;
+use super::doh;
+use super::request::{OverTls, Sender};
 use super::respond::{Refused, excerpt};
 use super::{Config, Edge};
 
@@ -54,11 +58,14 @@ impl Guard {
 
     fn check(&self, request: &Request, sender: IpAddr) -> Result<(), Problem> {
         let host = addressed(request)?;
-        if let Some(host) = &host {
+        if let Some(host) = &host
+            && request.extensions().get::<OverTls>().is_none()
+        {
             self.check_host(host)?;
         }
         check_site(request.headers(), host.as_ref())?;
-        let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_write = !is_read && request.uri().path() != doh::PATH;
         if is_write && !self.anonymous_writes && !sender.to_canonical().is_loopback() {
             let detail = format!(
                 "{sender} is another machine, and writes from other machines are refused; \

@@ -101,17 +101,27 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::path::Path;
 
     use tokio_util::sync::CancellationToken;
 
-    use super::super::{Config, guard};
+    use super::super::{Config, NameServer, guard};
     use super::*;
     use crate::api::{Json, Registration, Terms};
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{Origin, Source};
     use crate::store::{self, Store};
     use crate::zone;
+
+    #[derive(Debug)]
+    struct Silent;
+
+    impl NameServer for Silent {
+        fn answer(&self, _: &[u8], _: IpAddr) -> Option<(Vec<u8>, u32)> {
+            None
+        }
+    }
 
     #[tokio::test]
     async fn what_a_higher_source_hides_is_shown_beneath() {
@@ -123,7 +133,8 @@ mod tests {
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();
         let guard = guard::Guard::new(&config, &terms.zones);
-        let edge = Edge { registry, terms, guard, config, stop: stop.clone() };
+        let name_server = Arc::new(Silent);
+        let edge = Edge { registry, terms, name_server, guard, config, stop: stop.clone() };
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);

@@ -25,6 +25,10 @@ const DISCARDED_MAX: usize = 8 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender(pub(super) IpAddr);
 
+/// Says that the request came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OverTls;
+
 impl<S: Sync> FromRequestParts<S> for Sender {
     type Rejection = Refused;
 
@@ -104,16 +108,22 @@ impl FromRequest<Arc<Edge>> for Document {
 
     async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Refused> {
         let (parts, body) = request.into_parts();
-        let octets = read_body(&parts.headers, body, edge.config.body_limit).await?;
+        let octets = read_body(&parts.headers, body, edge.config.body_limit, "http.body_limit").await?;
         Ok(Self(Json::parse(&octets).map_err(Problem::from)?))
     }
 }
 
-async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+/// The whole body, of at most `limit` octets, which is the limit of `what`.
+pub(super) async fn read_body(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    what: &str,
+) -> Result<Vec<u8>, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     let announced = usize::try_from(announced.unwrap_or_default()).unwrap_or(usize::MAX);
     let too_large = || {
-        let detail = format!("the body is larger than {limit} octets (http.body_limit); send less at a time");
+        let detail = format!("the body is larger than {limit} octets ({what}); send less at a time");
         Problem::new(Kind::BodyTooLarge, detail)
     };
     // Who waits to be told to go on (RFC 9110 §10.1.1) has not sent anything yet.

@@ -1,0 +1,176 @@
+//! One connection: HTTP/1.1 or HTTP/2, whichever the client begins with, within the limits.
+//!
+//! A client that goes slowly is met by three limits: without a request being answered, and without taking anything,
+//! it has `idle_timeout`; the answer has `request_timeout`; and octets that its machine does not take are given up
+//! after as long.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::HOST;
+use axum::http::{HeaderValue, Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::rt::Executor;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::Config;
+use super::activity::Activity;
+use super::request::{OverTls, Sender};
+
+/// Octets of a request's head, at most; a long query fits many times.
+const HEAD_MAX: u16 = 32 << 10;
+/// Headers of a request, at most; browsers send about twenty.
+const HEADERS_MAX: usize = 64;
+/// Requests at once on a connection of HTTP/2 (RFC 9113 §5.1.2 recommends no fewer than 100).
+const STREAMS_MAX: u32 = 100;
+/// Octets that wait for a stream's client to take them, at most.
+const SEND_MAX: usize = 64 << 10;
+/// How long a connection without a request in flight may outlive its end: for a request that is on its way, and for
+/// the rest of an answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How connections are served.
+#[derive(Clone)]
+pub(super) struct Protocol {
+    http: auto::Builder<Tracked>,
+    routes: Router,
+    idle: Duration,
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    pub(super) sender: Sender,
+    pub(super) over_tls: Option<OverTls>,
+}
+
+impl Protocol {
+    /// `tasks` are waited for by who serves.
+    pub(super) fn new(config: &Config, routes: Router, tasks: TaskTracker) -> Self {
+        let mut http = auto::Builder::new(Tracked(tasks));
+        http.http1()
+            .timer(TokioTimer::new())
+            // Until its head is whole, a request is none, which the idle time is for.
+            .header_read_timeout(None)
+            // Who has sent all and said so still waits for the answer (RFC 9112 §9.6).
+            .half_close(true)
+            .max_buf_size(usize::from(HEAD_MAX))
+            .max_headers(HEADERS_MAX);
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::from(HEAD_MAX))
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_send_buf_size(SEND_MAX);
+        Self { http, routes, idle: config.idle_timeout }
+    }
+
+    /// Until the client is done, idle, or all stop.
+    pub(super) async fn serve<S>(self, stream: S, peer: Peer, stop: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Activity::new();
+        let handler = Handler { routes: TowerToHyperService::new(self.routes), peer, activity: activity.clone() };
+        let service = service_fn(move |request| handler.clone().answer(request));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = activity.quiet(self.idle) => None,
+            () = stop.cancelled() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => loop {
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(LINGER, connection.as_mut()).await {
+                    Ok(ended) => break ended,
+                    Err(_) if activity.is_answering() => {}
+                    Err(_) => return,
+                }
+            },
+        };
+        if let Err(error) = ended {
+            debug!(peer = %peer.sender.0, %error, "an HTTP connection ended early");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Handler {
+    routes: TowerToHyperService<Router>,
+    peer: Peer,
+    activity: Activity,
+}
+
+impl Handler {
+    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let _answering = self.activity.begin();
+        request.extensions_mut().insert(self.peer.sender);
+        if let Some(over_tls) = self.peer.over_tls {
+            request.extensions_mut().insert(over_tls);
+        }
+        // HTTP/2 says in another place to whom it speaks (RFC 9113 §8.3.1).
+        if let Some(authority) = request.uri().authority()
+            && !request.headers().contains_key(HOST)
+            && let Ok(host) = HeaderValue::try_from(authority.as_str())
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+        let Ok(response) = self.routes.call(request).await;
+        Ok(response.map(|body| Body::new(Taken { body, activity: self.activity })))
+    }
+}
+
+/// A body that tells when the client has room for more of it.
+struct Taken {
+    body: Body,
+    activity: Activity,
+}
+
+impl HttpBody for Taken {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            self.activity.touch();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Requests of HTTP/2 are tasks, whose parent is the listener, as it is of connections.
+#[derive(Debug, Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
