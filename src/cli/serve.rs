@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _};
+use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -68,6 +69,9 @@ impl Serve {
         let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
         let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
         let server = Server::bind(&config)?;
+        // The process takes it along when it ends. To free a million instances one by one would take seconds, and
+        // whoever stops a service kills it after ten.
+        let _unfreed = ManuallyDrop::new(server.registry());
         warn_of_local(&config);
         announce(&config, &server, self.json)?;
         let stop = CancellationToken::new();
