@@ -17,10 +17,12 @@ mod bind;
 mod connections;
 mod context;
 mod cookie;
+mod counts;
 mod edns;
 mod extended_error;
 mod message;
 mod messages;
+mod metrics;
 mod query;
 mod reply;
 mod respond;
@@ -46,6 +48,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::listener::Listener;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::Address;
 use crate::tls::Identity;
@@ -53,6 +56,7 @@ use access::Access;
 use bind::Bound;
 use connections::Connections;
 use cookie::Cookies;
+use counts::Counting;
 use responder::Responder;
 use rrl::Limiter;
 use stream::Streams;
@@ -127,6 +131,7 @@ pub struct Dns {
     addresses: Vec<SocketAddr>,
     access: Access,
     cookies: Cookies,
+    counting: Counting,
     config: Config,
 }
 
@@ -140,8 +145,8 @@ impl Dns {
         let bound = config.listen.iter().map(|address| bind::bind(*address, threads)).collect::<Result<Vec<_>, _>>()?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let tls = config.tls_listen.iter().map(|address| bind::bind_tls(*address)).collect::<Result<Vec<_>, _>>()?;
-        let (access, cookies) = (Access::new(config), Cookies::new(config));
-        Ok(Self { bound, tls, addresses, access, cookies, config: config.clone() })
+        let (access, cookies, counting) = (Access::new(config), Cookies::new(config), Counting::default());
+        Ok(Self { bound, tls, addresses, access, cookies, counting, config: config.clone() })
     }
 
     /// Where it listens, over UDP and TCP.
@@ -168,19 +173,25 @@ impl Dns {
         addresses
     }
 
+    /// Names its metrics; those of service types are of `registry`.
+    pub fn name_metrics(&self, metrics: &mut Metrics, registry: Registry) {
+        metrics::name(metrics, self.counting.clone(), registry);
+    }
+
     /// Answers messages that came another way, from `registry`.
     pub fn messages(&self, registry: &Registry) -> Messages {
         Messages(self.responder(registry))
     }
 
     fn responder(&self, registry: &Registry) -> Responder {
-        Responder { registry: registry.clone(), access: self.access.clone(), cookies: self.cookies.clone() }
+        let (access, cookies, counting) = (self.access.clone(), self.cookies.clone(), self.counting.clone());
+        Responder { registry: registry.clone(), access, cookies, counting }
     }
 
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, identity: Identity, stop: CancellationToken) {
         let responder = self.responder(&registry);
-        let Self { bound, tls: tls_listeners, access, cookies, config, .. } = self;
+        let Self { bound, tls: tls_listeners, access, cookies, counting, config, .. } = self;
         let mut serving = Serving::default();
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams { responder, connections, idle: config.tcp_idle, stop: stop.clone() };
@@ -189,9 +200,9 @@ impl Dns {
             let threads = udp.len();
             for socket in udp {
                 let (registry, access, cookies) = (registry.clone(), access.clone(), cookies.clone());
-                let limiter = Limiter::new(&config.rrl, threads);
+                let (counts, limiter) = (counting.thread(), Limiter::new(&config.rrl, threads));
                 running.spawn(serving.spawn(socket, move |socket, stopped| {
-                    udp::serve(socket, registry.reader(), &access, cookies, limiter, stopped);
+                    udp::serve(socket, registry.reader(), &access, cookies, limiter, &counts, stopped);
                 }));
             }
             running.spawn(streams.clone().serve(tcp, None));

@@ -3,8 +3,8 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`), `doh` and `about` answer it; `respond` words the answers. What an instance is in JSON is
-//! `api`'s matter, and what becomes of it the registry's.
+//! `write`, `read` (with `select`), `doh`, `about` and `metrics` answer it; `respond` words the answers. What an
+//! instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -15,6 +15,7 @@ mod connections;
 mod doh;
 mod guard;
 mod listen;
+mod metrics;
 mod protocol;
 mod read;
 mod request;
@@ -34,8 +35,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
 use crate::listener::Listener;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::tls::Identity;
+
+use metrics::{Requests, Scrapes};
 
 pub use doh::NameServer;
 pub use listen::BindError;
@@ -92,13 +96,14 @@ pub struct Http {
     config: Config,
     plain: Vec<Listener>,
     over_tls: Vec<Listener>,
+    requests: Requests,
 }
 
 impl Http {
     /// Binds what `config` says; within a Tokio runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
-        Ok(Self { config: config.clone(), plain, over_tls })
+        Ok(Self { config: config.clone(), plain, over_tls, requests: Requests::new() })
     }
 
     /// Where it listens for plain HTTP.
@@ -111,18 +116,26 @@ impl Http {
         self.over_tls.iter().map(Listener::address).collect()
     }
 
-    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`, and DNS
-    /// messages are answered by `name_server`.
+    /// Names its metrics.
+    pub fn name_metrics(&self, metrics: &mut Metrics) {
+        self.requests.name(metrics);
+    }
+
+    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`, DNS
+    /// messages are answered by `name_server`, and whoever asks is shown `metrics`.
     pub async fn run(
         self,
         registry: Registry,
         terms: Terms,
         name_server: Arc<dyn NameServer>,
+        metrics: Arc<Metrics>,
         identity: Identity,
         stop: CancellationToken,
     ) {
         let guard = guard::Guard::new(&self.config, &terms.zones);
-        let edge = Arc::new(Edge { registry, terms, name_server, guard, config: self.config, stop });
+        let (scrapes, requests) = (Scrapes::new(metrics), self.requests);
+        let edge = Edge { registry, terms, name_server, guard, scrapes, requests, config: self.config, stop };
+        let edge = Arc::new(edge);
         let acceptor = identity.acceptor(ALPN);
         let plain = self.plain.into_iter().map(|listener| (listener, None));
         let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone())));
@@ -137,6 +150,8 @@ struct Edge {
     terms: Terms,
     name_server: Arc<dyn NameServer>,
     guard: guard::Guard,
+    scrapes: Scrapes,
+    requests: Requests,
     config: Config,
     stop: CancellationToken,
 }
@@ -147,6 +162,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/", get(about::welcome))
         .route("/healthz", get(about::health))
         .route("/readyz", get(about::readiness))
+        .route("/metrics", get(metrics::metrics))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))
@@ -163,5 +179,6 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .method_not_allowed_fallback(respond::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(edge), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(edge), respond::in_time))
+        .layer(middleware::from_fn_with_state(Arc::clone(edge), metrics::count))
         .with_state(Arc::clone(edge))
 }

@@ -23,6 +23,7 @@
 //! The rooms, in groups. A room imports only rooms of the groups above its own; `tests/layers.rs` holds them to it.
 
 pub mod listener;
+pub mod metrics;
 pub mod service;
 pub mod tls;
 

@@ -22,6 +22,7 @@ use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
 use crate::http::{self, Http, NameServer};
 use crate::mdns::{self, Mdns};
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::registry::Writer;
 use crate::service::Address;
@@ -45,6 +46,7 @@ pub struct Server {
     mdns: Mdns,
     tls: Tls,
     terms: Terms,
+    metrics: Metrics,
     registry: Registry,
     writer: Writer,
 }
@@ -95,7 +97,10 @@ impl Server {
         let zone = Snapshot::new(&config.zone, &dns.name_server_addresses());
         let (registry, writer) = Registry::open(&config.lease, opened, &zone)?;
         let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
-        Ok(Self { dns, http, mdns, tls, terms, registry, writer })
+        let mut metrics = Metrics::new();
+        dns.name_metrics(&mut metrics, registry.clone());
+        http.name_metrics(&mut metrics);
+        Ok(Self { dns, http, mdns, tls, terms, metrics, registry, writer })
     }
 
     /// Where HTTP listens.
@@ -130,12 +135,13 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, tls, terms, registry, writer } = self;
+        let Self { dns, http, mdns, tls, terms, metrics, registry, writer } = self;
         let (identity, name_server) = (tls.identity(), Arc::new(dns.messages(&registry)));
+        let (known, metrics) = (registry.clone(), Arc::new(metrics));
         let rooms = Rooms {
             writer: Room::open("the writer", |stop| writer.run(stop)),
             dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity.clone(), stop)),
-            http: Room::open("HTTP", |stop| http.run(registry.clone(), terms, name_server, identity, stop)),
+            http: Room::open("HTTP", |stop| http.run(known, terms, name_server, metrics, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
             tls: Room::open("TLS", |stop| tls.run(stop)),
         };

@@ -30,6 +30,7 @@ mod stories {
     mod http_register;
     mod lease_clock;
     mod mdns;
+    mod metrics;
     mod readme;
     mod shutdown;
 }

@@ -14,13 +14,10 @@ pub(super) struct Reply {
     /// Octets; 0 is no reply.
     pub(super) length: usize,
     /// The response code with its extended bits (RFC 6891 §6.1.3).
-    #[allow(dead_code, reason = "metrics come with a commit that follows")]
     pub(super) rcode: u16,
     /// Whether TC is set.
-    #[allow(dead_code, reason = "metrics come with a commit that follows")]
     pub(super) truncated: bool,
     /// See [`Answer::place`](crate::zone::Answer::place).
-    #[allow(dead_code, reason = "metrics come with a commit that follows")]
     pub(super) place: Option<Place>,
     /// How the client stands that it is for.
     pub(super) standing: Standing,

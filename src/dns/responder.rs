@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use super::access::Access;
 use super::context::{self, Context, Seeds};
 use super::cookie::Cookies;
+use super::counts::Counting;
 use super::reply::Reply;
 use super::respond::respond;
+use super::rrl::Verdict;
 use super::transport::Transport;
 use crate::registry::Registry;
 
@@ -26,6 +29,7 @@ pub(super) struct Responder {
     pub(super) registry: Registry,
     pub(super) access: Access,
     pub(super) cookies: Cookies,
+    pub(super) counting: Counting,
 }
 
 /// A reply with its length in front, for one write (RFC 7766 §8).
@@ -41,7 +45,7 @@ impl Responder {
         client: SocketAddr,
         seeds: &mut Seeds,
     ) -> Option<Framed> {
-        let state = self.registry.state();
+        let (state, began) = (self.registry.state(), Instant::now());
         let context = Context {
             zone: &state.zone,
             access: &self.access,
@@ -54,7 +58,12 @@ impl Responder {
         SCRATCH.with_borrow_mut(|scratch| {
             let (prefix, message) = scratch.split_first_chunk_mut::<LENGTH>()?;
             message.get_mut(..request.len())?.copy_from_slice(request);
-            let Reply { length, .. } = respond(&context, message, request.len());
+            let reply @ Reply { length, .. } = respond(&context, message, request.len());
+            self.counting.stream(|counts| {
+                counts.asked(transport, &reply);
+                counts.replied(transport, Verdict::Sent, &reply);
+                counts.took(transport, began.elapsed(), 1);
+            });
             *prefix = u16::try_from(length).ok().filter(|length| *length > 0)?.to_be_bytes();
             Some(Framed(scratch.get(..LENGTH + length)?.to_vec()))
         })

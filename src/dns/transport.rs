@@ -15,6 +15,9 @@ pub(super) enum Transport {
 }
 
 impl Transport {
+    /// Every transport, in the order of their declaration.
+    pub(super) const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
     /// Whether a reply may be as long as a message can be, and arrives whole: there is nothing to truncate for, and
     /// the client has shown that it is where it says.
     pub(super) fn is_stream(self) -> bool {
@@ -22,7 +25,6 @@ impl Transport {
     }
 
     /// As metrics and logs call it.
-    #[allow(dead_code, reason = "metrics come with a commit that follows")]
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Udp => "udp",

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::sync::oneshot;
@@ -22,6 +22,7 @@ use super::access::Access;
 use super::batch::Batch;
 use super::context::{self, Context, Seeds};
 use super::cookie::Cookies;
+use super::counts::Counts;
 use super::respond::respond;
 use super::rrl::Limiter;
 use super::transport::Transport;
@@ -39,6 +40,7 @@ pub(super) fn serve(
     access: &Access,
     mut cookies: Cookies,
     mut limiter: Limiter,
+    counts: &Counts,
     stopped: &AtomicBool,
 ) {
     let mut batch = Batch::new();
@@ -55,7 +57,7 @@ pub(super) fn serve(
                 0
             }
         };
-        let state = registry.state();
+        let (state, began) = (registry.state(), Instant::now());
         let now = context::now();
         cookies.turn_to(now);
         let answered = batch.answer(socket.as_fd(), received, |datagram, length, client| {
@@ -69,9 +71,12 @@ pub(super) fn serve(
                 seed: seeds.next(),
             };
             let mut reply = respond(&context, datagram, length);
-            limiter.judge(&mut reply, datagram, client.ip(), now);
+            counts.asked(Transport::Udp, &reply);
+            let verdict = limiter.judge(&mut reply, datagram, client.ip(), now);
+            counts.replied(Transport::Udp, verdict, &reply);
             reply.length
         });
+        counts.took(Transport::Udp, began.elapsed(), answered);
         if stopped.load(Ordering::Acquire) {
             drained += 1;
             if answered == 0 || drained == DRAINED_MAX {

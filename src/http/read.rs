@@ -109,6 +109,7 @@ mod tests {
     use super::super::{Config, NameServer, guard};
     use super::*;
     use crate::api::{Json, Registration, Terms};
+    use crate::http::metrics::{Requests, Scrapes};
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{Origin, Source};
     use crate::store::{self, Store};
@@ -133,8 +134,8 @@ mod tests {
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();
         let guard = guard::Guard::new(&config, &terms.zones);
-        let name_server = Arc::new(Silent);
-        let edge = Edge { registry, terms, name_server, guard, config, stop: stop.clone() };
+        let (name_server, scrapes, requests) = (Arc::new(Silent), Scrapes::new(Arc::default()), Requests::new());
+        let edge = Edge { registry, terms, name_server, guard, scrapes, requests, config, stop: stop.clone() };
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);

@@ -17,6 +17,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("knotd", "knot"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
+    ("promtool", "prometheus"),
     ("strace", "strace"),
     ("unshare", "util-linux"),
 ];
