@@ -11,12 +11,14 @@ mod stories {
     mod client;
     mod config;
     mod dns_attack;
+    mod dns_cookies;
     mod dns_discovery;
     mod dns_edns;
     mod dns_encrypted;
     mod dns_header;
     mod dns_https;
     mod dns_peers;
+    mod dns_rrl;
     mod dns_srv;
     mod dns_storm;
     mod dns_transport;

@@ -1,8 +1,9 @@
 //! The response rate limit: keeps forged questions from making this server a weapon.
 //!
 //! UDP lets anybody ask in another's name, and an answer is longer than its question. So of the same answer, to the
-//! same network, only so many leave in a second. Of those that are held back every second one is sent empty with TC
-//! set: a real client then asks over TCP, which is never limited, and a victim gets no more than was sent in its name.
+//! same network, only so many leave in a second. Of those that are held back half are sent empty with TC set: a real
+//! client then asks over TCP, which is never limited, and a victim gets no more than was sent in its name. Which half
+//! is left to chance: by turns, a flood that comes in pairs would have every reply, and a client between them none.
 //! A client that sent a cookie, though not a good one, gets BADCOOKIE with a good one instead (RFC 7873 §5.2.3), and a
 //! client with a good cookie is never limited: its address is not forged.
 //!
@@ -30,6 +31,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::context::Seeds;
 use super::cookie::Standing;
 use super::edns::EXTENDED_CODE;
 use super::query::{self, HEADER};
@@ -47,7 +49,7 @@ const NX_DOMAIN: u16 = 3;
 pub struct Config {
     /// Times that one answer is sent to one network in a second, at most, over UDP. 0: any number.
     pub rate: u32,
-    /// Of the answers held back, each so many-th is sent truncated. 0: none.
+    /// Of so many answers that are held back one is sent truncated, on average. 0: none.
     pub slip: u32,
     /// Bits of an IPv4 address that make a network.
     pub prefix4: u8,
@@ -80,6 +82,7 @@ pub(super) struct Limiter {
     /// Of this thread. 0: any number.
     rate: u32,
     accounts: Accounts,
+    chance: Seeds,
 }
 
 impl Limiter {
@@ -87,7 +90,7 @@ impl Limiter {
     pub(super) fn new(config: &Config, threads: usize) -> Self {
         let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
         let rate = config.rate.div_ceil(threads);
-        Self { config: config.clone(), rate, accounts: Accounts::new(rate > 0) }
+        Self { config: config.clone(), rate, accounts: Accounts::new(rate > 0), chance: Seeds::new() }
     }
 
     /// Decides on the reply at the beginning of `message`, and cuts it where that is what becomes of it. `now` in
@@ -113,13 +116,15 @@ impl Limiter {
         };
         let end = question.map_or(HEADER, |(_, end)| end);
         let sent = self.accounts.count(self.network(client), subject, now);
-        let Some(over) = sent.checked_sub(self.rate).filter(|over| *over > 0) else { return Verdict::Sent };
-        if over.checked_rem(self.config.slip) == Some(0) && cut(reply, message, end).is_some() {
-            Verdict::Slipped
-        } else {
-            *reply = Reply::NONE;
-            Verdict::Dropped
+        if sent <= self.rate {
+            return Verdict::Sent;
         }
+        let slips = self.chance.next().checked_rem(self.config.slip as usize) == Some(0);
+        if slips && cut(reply, message, end).is_some() {
+            return Verdict::Slipped;
+        }
+        *reply = Reply::NONE;
+        Verdict::Dropped
     }
 
     fn network(&self, client: IpAddr) -> u128 {
@@ -182,10 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_rate_every_second_answer_slips_and_the_rest_is_dropped() {
+    fn beyond_the_rate_half_of_the_answers_slip_and_the_rest_is_dropped() {
         use Verdict::{Dropped, Sent, Slipped};
         let six = |slip: u32| verdicts(&mut limiter(2, slip, 1), "192.0.2.1", 6);
-        assert_eq!(six(2), [Sent, Sent, Dropped, Slipped, Dropped, Slipped]);
+        let many = verdicts(&mut limiter(2, 2, 1), "192.0.2.1", 2002);
+        assert!(many[..2] == [Sent, Sent] && !many[2..].contains(&Sent));
+        let slipped = many.iter().filter(|verdict| **verdict == Slipped).count();
+        assert!((800..1200).contains(&slipped), "{slipped} of 2000");
+        // Not by turns.
+        let odd = many[2..].chunks(2).filter(|pair| pair[0] == Slipped).count();
+        assert!((350..650).contains(&odd), "{odd} of 1000");
         assert_eq!(six(1), [Sent, Sent, Slipped, Slipped, Slipped, Slipped]);
         assert_eq!(six(0), [Sent, Sent, Dropped, Dropped, Dropped, Dropped]);
         assert_eq!(verdicts(&mut limiter(0, 2, 1), "192.0.2.1", 6), [Sent; 6]);

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Portolan;
 use crate::support::dig::ask;
+use crate::support::wire::{A, Client, Edns, Name, Query, Reply};
+use crate::support::{Launch, Portolan, run, tool};
 
 /// A registry with `count` instances of one type.
 fn start(count: usize) -> Portolan {
@@ -36,6 +37,19 @@ fn item_20_opt_is_answered_with_opt_also_where_there_is_an_error() {
 }
 
 #[test]
+fn item_21_two_opt_records_are_malformed() {
+    let portolan = start(1);
+    let mut client = Client::of(portolan.dns);
+    let mut twice = Query::new(&Name::of("registry.local").below("h0"), A).edns(1232).octets(7);
+    twice[11] = 2;
+    twice.extend(Edns { size: 1232, ..Edns::default() }.octets());
+    for octets in [client.udp_octets(&twice), client.tcp_octets(&twice)] {
+        let reply = Reply::read(octets).unwrap();
+        assert_eq!((reply.code(), reply.answer.len()), (1, 0), "{reply:?}");
+    }
+}
+
+#[test]
 fn item_22_a_newer_edns_is_told_our_version() {
     let portolan = start(1);
     for transport in ["+notcp", "+tcp"] {
@@ -51,6 +65,49 @@ fn item_23_unknown_options_and_flags_are_ignored() {
     let reply = ask(portolan.dns, &[&options[..], &["A", "h0.registry.local"]].concat());
     assert_eq!(reply.data(), ["10.0.0.1"]);
     assert_eq!(reply.edns, "version: 0, flags:; udp: 1232", "nothing is echoed");
+}
+
+#[test]
+fn an_extended_error_says_why_to_who_asks_with_edns() {
+    let portolan = Launch::new().env("PORTOLAN_DNS_GLOB_LIMIT", "2").start();
+    for n in 0..3 {
+        let address = format!("10.0.0.{n}");
+        portolan.heartbeat(&json!({"service": "many", "instance": n.to_string(), "addresses": [address], "port": 80}));
+    }
+    portolan.heartbeat(&json!({"service": "auth", "instance": "a1", "addresses": ["10.0.1.1"], "port": 80}));
+    let body = json!({"status": "out-of-service"}).to_string();
+    portolan.request("PUT", "/v1/instances/_auth._tcp/a1/status", &[], &body).expect(200);
+    for (question, status, error) in [
+        ("A example.org", "REFUSED", "20 (Not Authoritative)"),
+        ("registry.local A CH", "REFUSED", "21 (Not Supported): (class IN only)"),
+        ("IXFR=1 registry.local", "REFUSED", "21 (Not Supported): (no zone transfers)"),
+        ("+opcode=2 SOA registry.local", "NOTIMP", "21 (Not Supported): (opcode QUERY only)"),
+        ("SRV _auth._tcp.registry.local", "NOERROR", "0 (Other): (instances up: 0 of 1)"),
+        ("PTR *._many._tcp.registry.local", "NOERROR", "0 (Other): (more may match: dns.glob_limit)"),
+    ] {
+        let words: Vec<_> = question.split(' ').collect();
+        for transport in ["+notcp", "+tcp"] {
+            let reply = ask(portolan.dns, &[&[transport], &words[..]].concat());
+            assert_eq!((reply.status.as_str(), &reply.errors[..]), (status, &[error.to_owned()][..]), "{question}");
+        }
+        let reply = ask(portolan.dns, &[&["+notcp", "+noedns"], &words[..]].concat());
+        assert!(reply.errors.is_empty() && reply.edns.is_empty(), "{question}: {reply:?}");
+    }
+    for question in ["A nope.registry.local", "SRV _many._tcp.registry.local", "TXT _many._tcp.registry.local"] {
+        let reply = ask(portolan.dns, &question.split(' ').collect::<Vec<_>>());
+        assert!(reply.errors.is_empty(), "there is nothing to say: {reply:?}");
+    }
+    let (server, port) = (format!("@{}", portolan.dns.ip()), portolan.dns.port().to_string());
+    let said = run(tool("kdig").args([server.as_str(), "-p", &port, "+edns", "A", "example.org"]));
+    assert!(said.contains("EDE: 20 (Not Authoritative)"), "{said}");
+}
+
+#[test]
+fn a_glob_from_elsewhere_is_prohibited_and_says_so() {
+    let portolan = Launch::new().env("PORTOLAN_DNS_GLOB_FROM", "192.0.2.0/24").start();
+    let reply = ask(portolan.dns, &["PTR", "*._tcp.registry.local"]);
+    assert!(reply.is_negative("NXDOMAIN"), "{reply:?}");
+    assert_eq!(reply.errors, ["18 (Prohibited): (dns.glob_from has not your network)"]);
 }
 
 #[test]

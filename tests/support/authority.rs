@@ -1,4 +1,4 @@
-//! Authorities that others wrote, on free ports of 127.0.0.1: NSD and Knot serve what zone files say.
+//! Authorities that others wrote, on free ports of 127.0.0.1: NSD, Knot and BIND serve what zone files say.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -65,6 +65,51 @@ pub fn knot(zones: Zones<'_>) -> Authority {
     })
 }
 
+/// NSD, Knot and BIND, which sign cookies with this secret. Knot and BIND answer BADCOOKIE to whoever shows one that is
+/// not.
+#[track_caller]
+pub fn signing_cookies(secret: &str, zones: Zones<'_>) -> [Authority; 3] {
+    let nsd = start("nsd", zones, |port, directory, zones| {
+        let configuration = format!(
+            "server:\n ip-address: 127.0.0.1@{port}\n username: \"\"\n server-count: 1\n database: \"\"\n \
+             answer-cookie: yes\n cookie-secret: {secret}\n zonesdir: \"{0}\"\n pidfile: \"{0}/pid\"\n \
+             xfrdfile: \"{0}/xfrd\"\n zonelistfile: \"{0}/zones\"\n xfrdir: \"{0}\"\nremote-control:\n \
+             control-enable: no\n{zones}",
+            directory.display()
+        );
+        fs::write(directory.join("configuration"), configuration).unwrap();
+        let mut nsd = tool("nsd");
+        nsd.arg("-d").arg("-c").arg(directory.join("configuration"));
+        nsd
+    });
+    let knot = start("knotd", zones, |port, directory, zones| {
+        let configuration = format!(
+            "server:\n rundir: \"{0}\"\n listen: 127.0.0.1@{port}\ndatabase:\n storage: \"{0}\"\n\
+             mod-cookies:\n - id: shared\n   secret: 0x{secret}\n   badcookie-slip: 1\n\
+             template:\n - id: default\n   storage: \"{0}\"\n   journal-content: none\n   \
+             global-module: mod-cookies/shared\n{zones}",
+            directory.display()
+        );
+        fs::write(directory.join("configuration"), configuration).unwrap();
+        let mut knot = tool("knotd");
+        knot.arg("-c").arg(directory.join("configuration"));
+        knot
+    });
+    let bind = start("named", zones, |port, directory, zones| {
+        let configuration = format!(
+            "options {{ directory \"{}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; \
+             pid-file none; session-keyfile none; recursion no; cookie-algorithm siphash24; \
+             cookie-secret \"{secret}\"; require-server-cookie yes; }};\ncontrols {{ }};\n{zones}",
+            directory.display()
+        );
+        fs::write(directory.join("configuration"), configuration).unwrap();
+        let mut named = tool("named");
+        named.arg("-g").arg("-c").arg(directory.join("configuration"));
+        named
+    });
+    [nsd, knot, bind]
+}
+
 /// Starts `program` on a free port and waits until it answers for every zone. `command` writes its configuration, into
 /// which go the zones as both servers want them.
 #[track_caller]
@@ -75,12 +120,13 @@ fn start(program: &'static str, zones: Zones<'_>, command: impl Fn(u16, &Path, &
         for (number, (zone, text)) in zones.iter().enumerate() {
             fs::write(directory.path().join(format!("{number}.zone")), text).unwrap();
             let file = format!("\"{number}.zone\"");
-            if program == "nsd" {
-                writeln!(listed, "zone:\n name: \"{zone}\"\n zonefile: {file}").unwrap();
-            } else {
-                let head = if number == 0 { "zone:\n" } else { "" };
-                writeln!(listed, "{head} - domain: \"{zone}\"\n   file: {file}").unwrap();
-            }
+            let line = match (program, number) {
+                ("nsd", _) => writeln!(listed, "zone:\n name: \"{zone}\"\n zonefile: {file}"),
+                ("named", _) => writeln!(listed, "zone \"{zone}\" {{ type primary; file {file}; }};"),
+                (_, 0) => writeln!(listed, "zone:\n - domain: \"{zone}\"\n   file: {file}"),
+                _ => writeln!(listed, " - domain: \"{zone}\"\n   file: {file}"),
+            };
+            line.unwrap();
         }
         let port = free_port();
         let process = Process::start(&mut command(port, directory.path(), &listed));

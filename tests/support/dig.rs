@@ -13,6 +13,10 @@ pub struct Reply {
     pub flags: String,
     /// What is said of EDNS; empty without an OPT record.
     pub edns: String,
+    /// The COOKIE option, as dig has it: `2464c4abcf10c957… (good)`.
+    pub cookie: String,
+    /// Extended DNS Errors, as dig has them: `20 (Not Authoritative)`.
+    pub errors: Vec<String>,
     pub answer: Vec<String>,
     pub authority: Vec<String>,
     pub additional: Vec<String>,
@@ -72,6 +76,10 @@ fn parse(text: &str) -> Reply {
             rest.split(';').next().unwrap().clone_into(&mut reply.flags);
         } else if let Some(rest) = line.strip_prefix("; EDNS: ") {
             rest.clone_into(&mut reply.edns);
+        } else if let Some(rest) = line.strip_prefix("; COOKIE: ") {
+            rest.clone_into(&mut reply.cookie);
+        } else if let Some(rest) = line.strip_prefix("; EDE: ") {
+            reply.errors.push(rest.to_owned());
         } else if let Some((_, size)) = line.split_once("MSG SIZE  rcvd: ") {
             reply.size = size.parse().unwrap();
         } else if !line.is_empty() && !line.starts_with(';') {

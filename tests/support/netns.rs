@@ -130,7 +130,7 @@ impl Host {
     }
 
     /// Runs `work` on a thread of that machine.
-    pub fn within<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let there = scope.spawn(|| {
                 self.holder.enter();

@@ -15,6 +15,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("kdig", "knot-dnsutils"),
     ("knotd", "knot"),
+    ("named", "bind9"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("promtool", "prometheus"),
