@@ -17,7 +17,10 @@ mod stories {
     mod dns_encrypted;
     mod dns_header;
     mod dns_https;
+    mod dns_names;
+    mod dns_octets;
     mod dns_peers;
+    mod dns_registration;
     mod dns_rrl;
     mod dns_srv;
     mod dns_storm;

@@ -494,6 +494,22 @@ fn the_serial_moves_when_a_record_does_and_only_then() {
 }
 
 #[test]
+fn item_41_the_serial_grows_through_zero() {
+    let mut zone = Fixture::new();
+    zone.revision = (7 << 32) - 3;
+    let mut before = None;
+    for n in 0..6 {
+        zone.add(registration("auth", &format!("a{n}"), "web1"));
+        let serial = zone.serial();
+        // RFC 1982 §3.2: greater if it is ahead by less than half the numbers there are.
+        let grows = before.is_none_or(|before: u32| (1..1 << 31).contains(&serial.wrapping_sub(before)));
+        assert!(grows, "{before:?}, then {serial}");
+        before = Some(serial);
+    }
+    assert_eq!(before, Some(3));
+}
+
+#[test]
 fn every_record_of_an_instance_goes_in_one_serial_step() {
     let mut zone = Fixture::new();
     let tags = vec![Tag::new("blue").unwrap()];
