@@ -1,8 +1,9 @@
-//! Speaks DNS: UDP and TCP on the same port, TLS where it is asked to, answering from the registry's snapshot.
+//! Speaks DNS: UDP and TCP on the same port, TLS and QUIC where it is asked to, answering from the registry's snapshot.
 //!
 //! ```text
 //! udp ── batch (the kernel's part)     one thread per core and address
-//! stream ── connections (limits)       TCP and TLS
+//! stream ─┬─ connections (limits)      TCP and TLS
+//! quic ───┘                            QUIC
 //! messages                            HTTPS, which another room speaks
 //!   └─ respond ─┬─ query ─ zone ─ wire      plain questions: in place, no allocation
 //!               └─ message (hickory)        everything else
@@ -24,6 +25,7 @@ mod message;
 mod messages;
 mod metrics;
 mod query;
+mod quic;
 mod reply;
 mod respond;
 mod responder;
@@ -38,7 +40,7 @@ mod encoders;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::listener::Listener;
 use crate::metrics::Metrics;
@@ -79,6 +82,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where to listen for DNS over TLS (RFC 7858), whose port is 853. Needs a certificate (`[tls]`).
     pub tls_listen: Vec<SocketAddr>,
+    /// Where to listen for DNS over QUIC (RFC 9250), whose port is 853, too, of UDP. Needs a certificate.
+    pub quic_listen: Vec<SocketAddr>,
     /// The addresses of the name server in the zones (`ns`). Empty: those of `listen`, or of the interfaces where
     /// that is a wildcard.
     pub advertise: Vec<IpAddr>,
@@ -95,7 +100,7 @@ pub struct Config {
     pub cookie_secrets: Vec<CookieSecret>,
     /// How often one answer is sent to one network.
     pub rrl: RrlConfig,
-    /// Connections over TCP and TLS together, at most; beyond, the quietest is closed.
+    /// Connections over TCP, TLS and QUIC together, at most; beyond, the quietest is closed.
     pub tcp_connections: usize,
     /// Connections of one client (an address, an IPv6 /64), at most.
     pub tcp_connections_per_client: usize,
@@ -109,6 +114,7 @@ impl Default for Config {
         Self {
             listen: vec![([127, 0, 0, 1], 5300).into()],
             tls_listen: Vec::new(),
+            quic_listen: Vec::new(),
             advertise: Vec::new(),
             glob: true,
             glob_from: Vec::new(),
@@ -128,6 +134,7 @@ impl Default for Config {
 pub struct Dns {
     bound: Vec<Bound>,
     tls: Vec<Listener>,
+    quic: Vec<UdpSocket>,
     addresses: Vec<SocketAddr>,
     access: Access,
     cookies: Cookies,
@@ -145,8 +152,9 @@ impl Dns {
         let bound = config.listen.iter().map(|address| bind::bind(*address, threads)).collect::<Result<Vec<_>, _>>()?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let tls = config.tls_listen.iter().map(|address| bind::bind_tls(*address)).collect::<Result<Vec<_>, _>>()?;
+        let quic = config.quic_listen.iter().map(|address| bind::bind_quic(*address)).collect::<Result<Vec<_>, _>>()?;
         let (access, cookies, counting) = (Access::new(config), Cookies::new(config), Counting::default());
-        Ok(Self { bound, tls, addresses, access, cookies, counting, config: config.clone() })
+        Ok(Self { bound, tls, quic, addresses, access, cookies, counting, config: config.clone() })
     }
 
     /// Where it listens, over UDP and TCP.
@@ -157,6 +165,11 @@ impl Dns {
     /// Where it listens for DNS over TLS.
     pub fn tls_addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.tls.iter().map(Listener::address)
+    }
+
+    /// Where it listens for DNS over QUIC.
+    pub fn quic_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.quic.iter().filter_map(|socket| socket.local_addr().ok())
     }
 
     /// The addresses of the name server in the zones: `dns.advertise`, else those it listens on, a wildcard being
@@ -191,7 +204,7 @@ impl Dns {
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, identity: Identity, stop: CancellationToken) {
         let responder = self.responder(&registry);
-        let Self { bound, tls: tls_listeners, access, cookies, counting, config, .. } = self;
+        let Self { bound, tls: tls_listeners, quic, access, cookies, counting, config, .. } = self;
         let mut serving = Serving::default();
         let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams { responder, connections, idle: config.tcp_idle, stop: stop.clone() };
@@ -210,6 +223,12 @@ impl Dns {
         let acceptor = identity.acceptor(&[ALPN_TLS]);
         for listener in tls_listeners {
             running.spawn(streams.clone().serve(listener, Some(acceptor.clone())));
+        }
+        for socket in quic {
+            match quic::listen(socket, &identity, config.tcp_idle) {
+                Ok(endpoint) => drop(running.spawn(quic::serve(streams.clone(), endpoint))),
+                Err(error) => return error!(%error, "the socket for DNS over QUIC cannot be used"),
+            }
         }
         watch(running, serving, &stop).await;
     }

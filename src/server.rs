@@ -123,6 +123,11 @@ impl Server {
         self.dns.tls_addresses().collect()
     }
 
+    /// Where DNS listens over QUIC.
+    pub fn dns_quic_addresses(&self) -> Vec<SocketAddr> {
+        self.dns.quic_addresses().collect()
+    }
+
     /// The certificate that is shown over TLS, if any.
     pub fn tls(&self) -> &Tls {
         &self.tls
@@ -160,8 +165,14 @@ impl NameServer for Messages {
 fn certificate_names(config: &Config, dns: &Dns, http: &Http) -> Vec<String> {
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let zones = config.zone.domains.iter().map(|zone| format!("ns.{}", zone.to_string().trim_end_matches('.')));
-    let listening =
-        dns.addresses().iter().copied().chain(dns.tls_addresses()).chain(http.addresses()).chain(http.tls_addresses());
+    let listening = dns
+        .addresses()
+        .iter()
+        .copied()
+        .chain(dns.tls_addresses())
+        .chain(dns.quic_addresses())
+        .chain(http.addresses())
+        .chain(http.tls_addresses());
     let bound = listening.map(|address| address.ip()).filter(|address| !address.is_unspecified());
     let addresses = bound.chain([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     let advertised = dns.name_server_addresses().into_iter().map(Address::get);

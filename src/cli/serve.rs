@@ -158,7 +158,7 @@ fn list(addresses: &[SocketAddr]) -> String {
 
 /// Where else DNS is, each with a comma in front.
 fn encrypted(server: &Server) -> String {
-    let transports = [(server.dns_tls_addresses(), "TLS")].into_iter();
+    let transports = [(server.dns_tls_addresses(), "TLS"), (server.dns_quic_addresses(), "QUIC")].into_iter();
     let listening = transports.filter(|(addresses, _)| !addresses.is_empty());
     listening
         .fold(String::new(), |text, (addresses, transport)| text + &format!(", {} ({transport})", list(&addresses)))
@@ -175,6 +175,7 @@ struct Ready<'a> {
     http_tls: Vec<SocketAddr>,
     dns: &'a [SocketAddr],
     dns_tls: Vec<SocketAddr>,
+    dns_quic: Vec<SocketAddr>,
     /// Of the public key that is shown over TLS (RFC 7858 §4.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_pin: Option<String>,
@@ -194,6 +195,7 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
             http_tls: server.http_tls_addresses(),
             dns: &dns,
             dns_tls: server.dns_tls_addresses(),
+            dns_quic: server.dns_quic_addresses(),
             tls_pin: server.tls().pin(),
             zones,
             store: &config.store.url,

@@ -7,11 +7,15 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 /// How loud libraries may be, unless the filter names them.
-const LIBRARIES: [(&str, LevelFilter); 4] = [
+const LIBRARIES: [(&str, LevelFilter); 8] = [
+    ("h2", LevelFilter::WARN),
     ("hickory_proto", LevelFilter::ERROR),
     ("hickory_server", LevelFilter::ERROR),
     ("hyper", LevelFilter::WARN),
     ("mdns_sd", LevelFilter::WARN),
+    ("quinn", LevelFilter::ERROR),
+    ("quinn_proto", LevelFilter::ERROR),
+    ("quinn_udp", LevelFilter::ERROR),
 ];
 
 /// Whether `log` is a filter.

@@ -97,7 +97,8 @@ fn check_apart(config: &Config) -> Result<(), ConfigError> {
         ("dns.listen", &dns.listen),
         ("dns.tls_listen", &dns.tls_listen),
     ];
-    for transport in [&tcp[..]] {
+    let udp = [("dns.listen", &dns.listen), ("dns.quic_listen", &dns.quic_listen)];
+    for transport in [&tcp[..], &udp] {
         let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
         for &(key, listen) in transport {
             // Port 0 is another port each time.
@@ -130,7 +131,11 @@ fn check_certificate(config: &Config) -> Result<(), ConfigError> {
     if has_certificate && tls.self_signed {
         return refuse("tls.self_signed", format!("is true beside {certificate} (tls.certificate); keep one of them"));
     }
-    let listeners = [("http.tls_listen", &config.http.tls_listen), ("dns.tls_listen", &config.dns.tls_listen)];
+    let listeners = [
+        ("http.tls_listen", &config.http.tls_listen),
+        ("dns.tls_listen", &config.dns.tls_listen),
+        ("dns.quic_listen", &config.dns.quic_listen),
+    ];
     match listeners.iter().find(|(_, listen)| !listen.is_empty() && !tls.has_certificate()) {
         None => Ok(()),
         Some((key, _)) => refuse(

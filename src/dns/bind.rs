@@ -81,6 +81,16 @@ pub(super) fn bind_tls(address: SocketAddr) -> Result<Listener, BindError> {
     Listener::bind(address, "DNS over TLS").map_err(|e| BindError::new(address, "dns.tls_listen", e))
 }
 
+/// Binds a port for DNS over QUIC.
+pub(super) fn bind_quic(address: SocketAddr) -> Result<UdpSocket, BindError> {
+    let bind = || {
+        let socket = socket(address)?;
+        socket.bind(&address.into())?;
+        Ok(UdpSocket::from(socket))
+    };
+    bind().map_err(|e| BindError::new(address, "dns.quic_listen", e))
+}
+
 fn try_bind(address: SocketAddr, threads: usize) -> io::Result<Bound> {
     // Alone first, so that a taken port is noticed: the kernel lets another process of this user join those
     // who share one, and would then split the questions among strangers.

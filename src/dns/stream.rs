@@ -25,7 +25,7 @@ use super::transport::Transport;
 use crate::listener::Listener;
 
 /// Octets of a request over any stream, at most: ten times what a question with all its options takes.
-pub(super) const REQUEST_MAX: usize = 4096;
+pub(super) const REQUEST_MAX: u16 = 4096;
 /// Octets read ahead of a connection: a few pipelined questions.
 const READ_AHEAD: usize = 1024;
 /// How long to wait for the end of a connection to be told.
@@ -79,8 +79,9 @@ impl Streams {
         loop {
             let request = tokio::select! {
                 biased;
-                request = timeout(self.idle, read(&mut stream)) => request,
+                // Before another request: who asks without end would stay without end.
                 () = place.needed() => break,
+                request = timeout(self.idle, read(&mut stream)) => request,
                 () = self.stop.cancelled() => break,
             };
             let Ok(Ok(request)) = request else { break };
@@ -100,11 +101,11 @@ impl Streams {
 
 /// One request: its length in two octets, then itself.
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let length = usize::from(stream.read_u16().await?);
+    let length = stream.read_u16().await?;
     if length > REQUEST_MAX {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut request = vec![0; length];
+    let mut request = vec![0; usize::from(length)];
     stream.read_exact(&mut request).await?;
     Ok(request)
 }

@@ -2,7 +2,6 @@
 
 /// What carried a request, and carries its reply back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(dead_code, reason = "the encrypted transports are made by the commits that follow")]
 pub(super) enum Transport {
     Udp,
     Tcp,

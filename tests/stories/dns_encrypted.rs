@@ -1,4 +1,4 @@
-//! DNS over TLS: item 32, the limits that hold for it as for TCP (item 28), and certificates that come and go.
+//! DNS over TLS and QUIC: item 32, the limits that hold for it as for TCP (item 28), and certificates that come and go.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::dig::ask;
 use crate::support::tls::{self, Certificate};
-use crate::support::{Launch, Portolan, tool, wait_until};
+use crate::support::{Launch, Portolan, python, run, tool, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// `_auth._tcp.registry.local SRV`, with a message ID of 1.
@@ -24,6 +24,7 @@ fn start(settings: &[(&str, &str)]) -> (Portolan, Certificate, TempDir) {
     certificate.write(&["localhost"]);
     let mut launch = Launch::new()
         .env("PORTOLAN_DNS_TLS_LISTEN", "127.0.0.1:0")
+        .env("PORTOLAN_DNS_QUIC_LISTEN", "127.0.0.1:0")
         .env("PORTOLAN_TLS_CERTIFICATE", certificate.file.to_str().unwrap())
         .env("PORTOLAN_TLS_KEY", certificate.key.to_str().unwrap());
     for (name, value) in settings {
@@ -77,13 +78,16 @@ fn item_28_requests_over_tls_are_pipelined() {
     assert_eq!(replies.map(|reply| reply[1]), [1, 2]);
 }
 
+/// More than a datagram takes: 800 instances of `_many._tcp`.
+fn register_many(portolan: &Portolan) {
+    let instance = |n| json!({"service": "many", "instance": format!("i{n}"), "host": format!("h{n}"), "port": n});
+    assert_eq!(portolan.post("/v1/heartbeat", &(1..=800).map(instance).collect()).status, 200);
+}
+
 #[test]
 fn a_large_service_comes_whole_over_tls() {
     let (portolan, certificate, _folder) = start(&[]);
-    let many: Vec<_> = (1..=800)
-        .map(|n| json!({"service": "many", "instance": format!("i{n}"), "host": format!("h{n}"), "port": n}))
-        .collect();
-    assert_eq!(portolan.post("/v1/heartbeat", &json!(many)).status, 200);
+    register_many(&portolan);
     let text = kdig(
         listening(&portolan, "dns_tls"),
         &[&trusting(&certificate.file), "+tls-hostname=localhost", "+bufsize=512", "_many._tcp.registry.local", "SRV"],
@@ -142,6 +146,17 @@ fn a_client_that_never_reads_is_cut_off() {
         assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     }
     assert_eq!(ask(portolan.dns, &["+tcp", "SRV", "_auth._tcp.registry.local"]).status, "NOERROR");
+}
+
+#[test]
+fn item_32_dnspython_and_aioquic_ask_over_quic() {
+    let (portolan, certificate, _folder) = start(&[("PORTOLAN_DNS_TCP_CONNECTIONS", "2")]);
+    register_many(&portolan);
+    let server = listening(&portolan, "dns_quic");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/quic_peer.py");
+    let arguments = [&server.ip().to_string(), &server.port().to_string(), certificate.file.to_str().unwrap()];
+    assert_eq!(run(python("aioquic").arg(script).args(arguments)).trim(), "all as it should be");
+    assert!(portolan.log().lines().all(|line| !line.contains("quinn")), "{}", portolan.log());
 }
 
 #[test]
