@@ -24,6 +24,8 @@ const QUESTIONS: usize = 100_000;
 const ROUNDS: usize = 15;
 /// Questions between two looks at the clock: short enough that many are not interrupted.
 const CHUNK: usize = 100;
+/// SRV records that a datagram of 1,232 octets holds.
+const RECORDS: usize = 22;
 /// Changes that one new snapshot takes in while the zone is built, as a registry that starts does.
 const BATCH: usize = 10_000;
 
@@ -31,6 +33,9 @@ fn main() {
     let sizes: Vec<usize> = env::args().filter_map(|argument| argument.parse().ok()).collect();
     for size in sizes {
         report(size);
+    }
+    for size in [5, 5_000] {
+        report_service(size);
     }
 }
 
@@ -42,9 +47,9 @@ fn report(size: usize) {
     println!("{size} instances: built in {built:.2?}, {octets} octets resident for each");
     let kinds = [("SRV", 60), ("A", 20), ("PTR", 10), ("TXT", 7), ("missing", 3)];
     for (kind, _) in kinds {
-        println!("  {kind:<8}{:>6} ns", round(&zone, &questions(size, &[(kind, 100)])));
+        println!("  {kind:<8}{:>6} ns", round(&zone, &questions(size, &[(kind, 100)]), usize::MAX));
     }
-    println!("  {:<8}{:>6} ns", "mix", round(&zone, &questions(size, &kinds)));
+    println!("  {:<8}{:>6} ns", "mix", round(&zone, &questions(size, &kinds), usize::MAX));
 }
 
 /// Octets of memory that the process has.
@@ -65,9 +70,25 @@ fn build(size: usize) -> (Snapshot, Duration) {
     (zone, built)
 }
 
+/// What as many records as a datagram holds cost of a service with this many instances, in turn and by weight.
+#[expect(clippy::print_stdout, reason = "a bench says what it measured")]
+fn report_service(size: usize) {
+    let mut zone = Snapshot::new(&Config::default(), &[]);
+    for index in 0..size {
+        zone.extend(&[change_of(index, "even", 0), change_of(index, "weighted", 1 + index % 7)]);
+    }
+    for service in ["_even", "_weighted"] {
+        let questions = vec![(wire(&[service, "_tcp"]), rtype::SRV); QUESTIONS / 10];
+        println!("  SRV of {size:<6}{service:<10}{:>6} ns", round(&zone, &questions, RECORDS));
+    }
+}
+
 fn change(index: usize) -> Change {
+    change_of(index, &format!("svc{:06}", index / TYPE_SIZE), 0)
+}
+
+fn change_of(index: usize, service: &str, weight: usize) -> Change {
     let revision = Revision(index as u64 + 1);
-    let service = format!("svc{:06}", index / TYPE_SIZE);
     let (path, rack) = (format!("/{service}"), (index % 40).to_string());
     let [.., a, b, c] = index.to_be_bytes();
     let name = InstanceName::new(&format!("node-{index:07}")).expect("a name");
@@ -77,7 +98,7 @@ fn change(index: usize) -> Change {
         addresses: vec![Address::new([10, a, b, c].into()).expect("an address")].into(),
         port: NonZeroU16::new(u16::try_from(1024 + index % 60_000).expect("a port")).expect("not 0"),
         priority: 0,
-        weight: 0,
+        weight: u16::try_from(weight).expect("a weight"),
         txt: Txt::new([("path", Some(path.as_bytes())), ("rack", Some(rack.as_bytes()))]).expect("attributes"),
         details: Rare::default(),
         lease: Lease::from_seconds(0.0).expect("no lease"),
@@ -132,13 +153,13 @@ impl Chance {
 
 /// Nanoseconds for each question, of each chunk in the quickest of its rounds. A round asks everything, so that
 /// what a question needs is in the caches only where all fits.
-fn round(zone: &Snapshot, questions: &[(Vec<u8>, u16)]) -> u128 {
+fn round(zone: &Snapshot, questions: &[(Vec<u8>, u16)], records: usize) -> u128 {
     let mut quickest = vec![Duration::MAX; questions.len() / CHUNK];
     for _ in 0..ROUNDS {
         for (quickest, chunk) in quickest.iter_mut().zip(questions.chunks_exact(CHUNK)) {
             let begun = Instant::now();
             let octets: usize =
-                chunk.iter().enumerate().map(|(seed, (name, rtype))| ask(zone, name, *rtype, seed)).sum();
+                chunk.iter().enumerate().map(|(seed, (name, rtype))| ask(zone, name, *rtype, seed, records)).sum();
             black_box(octets);
             *quickest = begun.elapsed().min(*quickest);
         }
@@ -147,14 +168,17 @@ fn round(zone: &Snapshot, questions: &[(Vec<u8>, u16)]) -> u128 {
 }
 
 /// Looks at every octet's length and first octet of what would be written.
-fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize) -> usize {
+fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize, at_most: usize) -> usize {
     match zone.answer(&Question { name, rtype, globs: Some(100) }) {
         Answer::Refused => 0,
-        Answer::NxDomain(soa) | Answer::NoData(soa, ..) => weigh(&soa, seed),
+        Answer::NxDomain(soa) | Answer::NoData(soa, ..) => weigh(&soa, seed, 1),
         Answer::Records(records) => {
-            let mut octets = weigh(&records.answer, seed);
+            let mut octets = weigh(&records.answer, seed, at_most);
+            if at_most < usize::MAX {
+                return octets;
+            }
             let _ = records.additionals(seed, |rrset| {
-                octets += weigh(&rrset, seed);
+                octets += weigh(&rrset, seed, at_most);
                 ControlFlow::<()>::Continue(())
             });
             octets
@@ -162,7 +186,7 @@ fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize) -> usize {
     }
 }
 
-fn weigh(rrset: &Rrset<'_>, seed: usize) -> usize {
+fn weigh(rrset: &Rrset<'_>, seed: usize, mut at_most: usize) -> usize {
     let piece = |piece: &[u8]| piece.len() + usize::from(piece.first().copied().unwrap_or(0));
     let name = |name: &portolan::zone::Name<'_>| name.0.iter().map(|octets| piece(octets)).sum::<usize>();
     let mut octets = rrset.owner.as_ref().map_or(0, name) + rrset.ttl as usize;
@@ -173,7 +197,8 @@ fn weigh(rrset: &Rrset<'_>, seed: usize) -> usize {
             Rdata::Srv(head, target) => piece(head) + name(&target),
             Rdata::Soa(primary, mailbox, _) => name(&primary) + name(&mailbox),
         };
-        ControlFlow::<()>::Continue(())
+        at_most -= 1;
+        if at_most == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     octets
 }

@@ -20,13 +20,16 @@
 
 mod answer;
 mod apex;
+mod chance;
 mod distinct;
+mod draw;
 mod glob;
 mod group;
 mod host;
 mod index;
 mod labels;
 mod lookup;
+mod lots;
 mod member;
 mod place;
 mod pool;

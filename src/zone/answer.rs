@@ -7,10 +7,10 @@
 use std::ops::ControlFlow;
 
 use super::apex::{EXPIRE, MAILBOX, NAME_SERVER, REFRESH, RETRY, Zone};
-use super::distinct::distinct;
+use super::distinct::Distinct;
 use super::group::{Group, Served};
 use super::host::{Counted, Host};
-use super::member::{Member, Target};
+use super::member::{Member, Target, V4, V6};
 use super::place::Place;
 use super::pool::Pool;
 use super::seen::Seen;
@@ -139,9 +139,9 @@ pub(super) enum Data<'a> {
     /// PTR to service types (RFC 6763 §9).
     Services(&'a Set<Served>, &'a Zone),
     /// PTR to the members of a type or subtype, whose names are below the type.
-    Instances(&'a Set<Member>, &'a Group, &'a Zone),
+    Instances(&'a Group, &'a Group, &'a Zone),
     /// SRV of the members of a type or subtype.
-    Targets(&'a Set<Member>, &'a Zone),
+    Targets(&'a Group, &'a Zone),
     Target(&'a Member, &'a Zone),
     Txt(&'a Member),
     MatchedInstances(Vec<(&'a Member, &'a Group)>, &'a Zone),
@@ -164,17 +164,22 @@ impl<'a> Rrset<'a> {
             Data::Services(set, zone) => {
                 set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(s.labels()))))
             }
-            Data::Instances(set, service, zone) => {
-                set.iter_from(seed).try_for_each(|m| visit(Rdata::Name(zone.instance(m, service))))
+            Data::Instances(group, service, zone) => {
+                group.each(seed, |m| visit(Rdata::Name(zone.instance(m, service))))
             }
-            Data::Targets(set, zone) => distinct(set.iter_from(seed)).try_for_each(|m| visit(zone.srv(m))),
+            Data::Targets(group, zone) => {
+                let mut distinct = Distinct::new();
+                group.each(seed, |m| if distinct.is_new(m) { visit(zone.srv(m)) } else { ControlFlow::Continue(()) })
+            }
             Data::Target(member, zone) => visit(zone.srv(member)),
             Data::Txt(member) => visit(Rdata::Octets(member.txt())),
             Data::MatchedInstances(all, zone) => {
                 rotated(all, seed).try_for_each(|(m, service)| visit(Rdata::Name(zone.instance(m, service))))
             }
             Data::MatchedTargets(all, zone) => {
-                distinct(rotated(all, seed).map(|(m, _)| *m)).try_for_each(|m| visit(zone.srv(m)))
+                let mut distinct = Distinct::new();
+                let mut all = rotated(all, seed).filter(|(m, _)| distinct.is_new(m));
+                all.try_for_each(|(m, _)| visit(zone.srv(m)))
             }
         }
     }
@@ -192,13 +197,11 @@ impl<'a> Records<'a> {
         let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::new(), visit };
         match &self.answer.data {
             Data::NameServer(zone) => additionals.host(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server),
-            Data::Instances(set, service, zone) => {
-                set.iter_from(seed).try_for_each(|m| additionals.instance(m, service, zone))
-            }
+            Data::Instances(group, service, zone) => group.each(seed, |m| additionals.instance(m, service, zone)),
             Data::MatchedInstances(all, zone) => {
                 rotated(all, seed).try_for_each(|(m, service)| additionals.instance(m, service, zone))
             }
-            Data::Targets(set, zone) => set.iter_from(seed).try_for_each(|m| additionals.target(m, zone)),
+            Data::Targets(group, zone) => group.each(seed, |m| additionals.target(m, zone)),
             Data::MatchedTargets(all, zone) => rotated(all, seed).try_for_each(|(m, _)| additionals.target(m, zone)),
             Data::Target(member, zone) => additionals.target(member, zone),
             _ => ControlFlow::Continue(()),
@@ -272,8 +275,8 @@ impl Data<'_> {
             Data::Aaaa(all) => all.is_empty(),
             Data::CountedA(all) => all.is_empty(),
             Data::CountedAaaa(all) => all.is_empty(),
-            Data::PoolA(pool) => !pool.has_v4(),
-            Data::PoolAaaa(pool) => !pool.has_v6(),
+            Data::PoolA(pool) => !pool.has(V4),
+            Data::PoolAaaa(pool) => !pool.has(V6),
             _ => false,
         }
     }

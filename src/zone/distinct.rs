@@ -9,13 +9,19 @@ use super::member::{Member, Target};
 use super::seen::Seen;
 use crate::service::hash_folded;
 
-/// The members but for those whose SRV record an earlier one has.
-pub(super) fn distinct<'a>(members: impl Iterator<Item = &'a Member>) -> impl Iterator<Item = &'a Member> {
-    let mut seen = Seen::new();
-    members.filter(move |member| {
+/// The SRV records of an answer.
+pub(super) struct Distinct<'a>(Seen<Record<'a>>);
+
+impl<'a> Distinct<'a> {
+    pub(super) fn new() -> Self {
+        Self(Seen::new())
+    }
+
+    /// Whether no member before has the SRV record of this one.
+    pub(super) fn is_new(&mut self, member: &'a Member) -> bool {
         let is_alone = !member.shares_host() && matches!(member.target(), Target::Label(_));
-        is_alone || seen.is_new(Record(member))
-    })
+        is_alone || self.0.is_new(Record(member))
+    }
 }
 
 /// What the SRV record of a member holds. Names that differ in case are the same (RFC 4343 §3).

@@ -1,10 +1,13 @@
 //! Instances by service type and subtype.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use triomphe::ThinArc;
 
+use super::draw::draw;
 use super::index::Named;
+use super::lots::{Lot, Lots};
 use super::member::{Member, prefixed};
 use super::place::Place;
 use super::set::{Keyed, Set};
@@ -36,6 +39,8 @@ pub(super) struct Group {
     /// Those that are served.
     pub(super) members: Set<Member>,
     pub(super) ttls: Ttls,
+    /// The members once more, where they are not all alike in priority, weight and kinds of addresses.
+    lots: Option<Box<Lots>>,
 }
 
 /// A service type that has a served instance, with the TTL of its records.
@@ -89,6 +94,7 @@ impl Group {
             sources: Sources::default(),
             members: Set::new(),
             ttls: Ttls::default(),
+            lots: None,
         }
     }
 
@@ -130,11 +136,54 @@ impl Group {
                 self.sources.add(new.source());
             }
         }
+        self.change_lots(old, new);
         match (old, new) {
             (_, Some(new)) => self.members.insert(new.clone()),
             (Some(old), None) => self.members.remove(old.key()),
             (None, None) => {}
         }
+    }
+
+    /// Before the members are changed.
+    fn change_lots(&mut self, old: Option<&Member>, new: Option<&Member>) {
+        if let (None, Some(new), Some(one)) = (&self.lots, new, self.members.first())
+            && one.likeness() != new.likeness()
+        {
+            self.lots = Some(Box::new(Lots::of(&self.members)));
+        }
+        if let Some(lots) = &mut self.lots {
+            if let Some(old) = old {
+                lots.remove(old);
+            }
+            if let Some(new) = new {
+                lots.add(new);
+            }
+        }
+        self.lots.take_if(|lots| lots.is_one());
+    }
+
+    /// Hands every member to `visit`, until that breaks: in turn from one that `seed` picks, and where priorities or
+    /// weights differ, as these want it.
+    pub(super) fn each<'a, B>(
+        &'a self,
+        seed: usize,
+        visit: impl FnMut(&'a Member) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        match &self.lots {
+            Some(lots) if !lots.is_even() => draw(lots.iter(), seed, visit),
+            _ => self.members.iter_from(seed).try_for_each(visit),
+        }
+    }
+
+    /// The members by priority; one lot where they are alike.
+    pub(super) fn lots(&self) -> impl Iterator<Item = Lot<'_>> {
+        let whole = if self.lots.is_none() { Lot::of(&self.members) } else { None };
+        whole.into_iter().chain(self.lots.iter().flat_map(|lots| lots.iter()))
+    }
+
+    /// The priority, weight and kinds of addresses that all members have, if they are alike.
+    pub(super) fn likeness(&self) -> Option<(u16, u16, u8)> {
+        if self.lots.is_some() { None } else { self.members.first().map(Member::likeness) }
     }
 }
 

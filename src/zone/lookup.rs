@@ -202,8 +202,8 @@ impl Snapshot {
             (Found::Group(group, service), PTR | SRV | ANY) if !group.members.is_empty() => {
                 let ttl = group.ttls.shortest(zone_ttl);
                 match wanted {
-                    SRV => (SRV, ttl, Data::Targets(&group.members, zone)),
-                    _ => (PTR, ttl, Data::Instances(&group.members, &service.all, zone)),
+                    SRV => (SRV, ttl, Data::Targets(group, zone)),
+                    _ => (PTR, ttl, Data::Instances(group, &service.all, zone)),
                 }
             }
             (Found::Instance(member, _), SRV | ANY) => (SRV, member.ttl(), Data::Target(member, zone)),

@@ -25,6 +25,11 @@ const MULTICAST_TTL_MAX: u32 = 10;
 /// Addresses of a kind, at most: what counts in one octet. Doors take fewer.
 const ADDRESSES_MAX: usize = u8::MAX as usize;
 
+/// In [`Member::families`]: has IPv4 addresses.
+pub(super) const V4: u8 = 1;
+/// In [`Member::families`]: has IPv6 addresses.
+pub(super) const V6: u8 = 2;
+
 /// The records of one instance but for its subtypes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Member(ThinArc<Head, u8>);
@@ -97,6 +102,21 @@ impl Member {
     /// Priority, weight and port as an SRV record has them.
     pub(super) fn srv_head(&self) -> &[u8; 6] {
         &self.head().srv
+    }
+
+    pub(super) fn priority(&self) -> u16 {
+        let [high, low, ..] = *self.srv_head();
+        u16::from_be_bytes([high, low])
+    }
+
+    pub(super) fn weight(&self) -> u16 {
+        let [_, _, high, low, ..] = *self.srv_head();
+        u16::from_be_bytes([high, low])
+    }
+
+    /// Which kinds of addresses it has: [`V4`], [`V6`], both or neither.
+    pub(super) fn families(&self) -> u8 {
+        (V4 * u8::from(self.head().v4 > 0)) | (V6 * u8::from(self.head().v6 > 0))
     }
 
     pub(super) fn source(&self) -> Source {

@@ -1,11 +1,13 @@
 //! The addresses of a service, for programs that know no SRV: those of all its instances.
 //!
-//! They are kept nowhere: an answer gathers them from the instances until its message is full.
+//! They are kept nowhere: an answer gathers them from the instances until its message is full. Such programs connect
+//! to the first address, so the order is what an SRV client would choose: by priority, then by weight.
 
 use std::ops::ControlFlow;
 
+use super::draw::draw;
 use super::group::Group;
-use super::member::Member;
+use super::member::{Member, V4, V6};
 use super::seen::Seen;
 use crate::service::Source;
 
@@ -32,26 +34,59 @@ impl<'a> Pool<'a> {
         self.groups().map(|group| group.ttls.shortest(zone_ttl)).min().unwrap_or(zone_ttl)
     }
 
-    pub(super) fn has_v4(&self) -> bool {
-        self.members(0).any(|member| !member.v4().is_empty())
-    }
-
-    pub(super) fn has_v6(&self) -> bool {
-        self.members(0).any(|member| !member.v6().is_empty())
+    /// Whether an instance has addresses of this kind: [`V4`] or [`V6`].
+    pub(super) fn has(&self, family: u8) -> bool {
+        self.groups().flat_map(Group::lots).any(|lot| lot.families() & family != 0)
     }
 
     /// Hands every address to `visit` once, until that breaks.
     pub(super) fn v4<B>(&self, seed: usize, visit: impl FnMut(&'a [u8]) -> ControlFlow<B>) -> ControlFlow<B> {
-        distinct(self.members(seed).flat_map(Member::v4), visit)
+        self.addresses(V4, Member::v4, seed, visit)
     }
 
     /// Hands every address to `visit` once, until that breaks.
     pub(super) fn v6<B>(&self, seed: usize, visit: impl FnMut(&'a [u8]) -> ControlFlow<B>) -> ControlFlow<B> {
-        distinct(self.members(seed).flat_map(Member::v6), visit)
+        self.addresses(V6, Member::v6, seed, visit)
     }
 
-    /// All members, beginning with one that `seed` picks.
-    fn members(&self, seed: usize) -> impl Iterator<Item = &'a Member> {
+    fn addresses<B, const N: usize>(
+        &self,
+        family: u8,
+        of: impl Fn(&'a Member) -> &'a [[u8; N]],
+        seed: usize,
+        mut visit: impl FnMut(&'a [u8]) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut given = Seen::new();
+        self.each(family, seed, |member| {
+            of(member).iter().try_for_each(
+                |octets| {
+                    if given.is_new(*octets) { visit(octets) } else { ControlFlow::Continue(()) }
+                },
+            )
+        })
+    }
+
+    /// Hands the instances that have addresses of this kind to `visit`, in the order that priorities and weights
+    /// want; where all are alike, in turn.
+    fn each<B>(&self, family: u8, seed: usize, visit: impl FnMut(&'a Member) -> ControlFlow<B>) -> ControlFlow<B> {
+        let [tcp, udp] = self.0;
+        let mut alike = self.groups().map(Group::likeness);
+        let first = alike.next().flatten();
+        if first.is_some() && alike.all(|other| other == first) {
+            return self.in_turn(seed).try_for_each(visit);
+        }
+        let lots = |group: Option<&'a Group>| group.into_iter().flat_map(Group::lots).peekable();
+        let (mut tcp, mut udp) = (lots(tcp), lots(udp));
+        let by_priority = std::iter::from_fn(|| match (tcp.peek(), udp.peek()) {
+            (Some(one), Some(other)) if one.priority() > other.priority() => udp.next(),
+            (Some(_), _) => tcp.next(),
+            (None, _) => udp.next(),
+        });
+        draw(by_priority.filter(|lot| lot.families() & family != 0), seed, visit)
+    }
+
+    /// All instances, beginning with one that `seed` picks.
+    fn in_turn(&self, seed: usize) -> impl Iterator<Item = &'a Member> {
         let all: usize = self.groups().map(|group| group.members.len()).sum();
         let [first, second] = self.0;
         let begins_first = first.is_some_and(|first| seed % all < first.members.len());
@@ -62,17 +97,4 @@ impl<'a> Pool<'a> {
     fn groups(&self) -> impl Iterator<Item = &'a Group> {
         self.0.into_iter().flatten()
     }
-}
-
-fn distinct<'a, B, const N: usize>(
-    all: impl Iterator<Item = &'a [u8; N]>,
-    mut visit: impl FnMut(&'a [u8]) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    let mut seen = Seen::new();
-    for octets in all {
-        if seen.is_new(*octets) {
-            visit(octets)?;
-        }
-    }
-    ControlFlow::Continue(())
 }

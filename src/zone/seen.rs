@@ -20,6 +20,13 @@ impl<T: Copy + Eq + Hash> Seen<T> {
         Self::Few(SmallVec::new())
     }
 
+    pub(super) fn has(&self, it: T) -> bool {
+        match self {
+            Self::Few(few) => few.contains(&it),
+            Self::Many(many) => many.contains(&it),
+        }
+    }
+
     /// Takes it in; whether it was not in before.
     pub(super) fn is_new(&mut self, it: T) -> bool {
         match self {

@@ -15,12 +15,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::chance::Chance;
 use crate::service::cmp_folded;
 
 /// Members of a run, at most: a copy of so many pointers costs less than a level of a tree.
 const RUN_MAX: usize = 64;
 /// Members of two neighbouring runs that become one; well below `RUN_MAX`, so that it is not split again at once.
 const JOINED_MAX: usize = RUN_MAX / 2;
+/// Draws for a fair beginning, after which any will do: a run is hardly ever less than a quarter full.
+const BEGINNINGS: usize = 16;
 /// Members that a set keeps in itself: most services have no more instances.
 const IN_PLACE: usize = 3;
 
@@ -48,6 +51,20 @@ pub(super) enum Set<T: Clone> {
 pub(super) struct Runs<T: Clone> {
     runs: imbl::Vector<Arc<Vec<T>>>,
     len: usize,
+}
+
+impl<T: Clone> Runs<T> {
+    /// A run and a place in it, so that every member is begun with as often: short runs are begun with less.
+    fn begin(&self, chance: &mut Chance) -> (usize, usize) {
+        let mut drawn = (chance.place(self.runs.len()), chance.place(RUN_MAX));
+        for _ in 0..BEGINNINGS {
+            if drawn.1 < self.runs[drawn.0].len() {
+                return drawn;
+            }
+            drawn = (chance.place(self.runs.len()), chance.place(RUN_MAX));
+        }
+        (drawn.0, drawn.1 % self.runs[drawn.0].len())
+    }
 }
 
 impl<T: Keyed> Set<T> {
@@ -135,18 +152,33 @@ impl<T: Keyed> Set<T> {
         }
     }
 
+    /// The one with the lowest key.
+    pub(super) fn first(&self) -> Option<&T> {
+        self.run(0).first()
+    }
+
+    /// Any of them, each with the same chance; `None` in some tries, and always where there is none.
+    pub(super) fn any(&self, chance: &mut Chance) -> Option<&T> {
+        match self {
+            Self::Small(run) if run.is_empty() => None,
+            Self::Small(run) => run.get(chance.place(run.len())),
+            // Runs are of different lengths: as if all were full.
+            Self::Large(all) => all.runs.get(chance.place(all.runs.len()))?.get(chance.place(RUN_MAX)),
+        }
+    }
+
+    /// In the order of their keys.
     pub(super) fn iter(&self) -> Iter<'_, T> {
-        self.iter_from(0)
+        self.iter_at(&[])
     }
 
     /// All members, from one that `seed` picks around to the one before it.
     pub(super) fn iter_from(&self, seed: usize) -> Iter<'_, T> {
-        let (first, seed) = match self {
-            Self::Small(_) => (0, seed),
-            Self::Large(all) => (seed % all.runs.len(), seed / all.runs.len()),
+        let (first, at) = match self {
+            Self::Small(run) => (0, if run.is_empty() { 0 } else { seed % run.len() }),
+            Self::Large(all) => all.begin(&mut Chance::new(seed)),
         };
-        let run = self.run(first);
-        let (tail, current) = run.split_at(if run.is_empty() { 0 } else { seed % run.len() });
+        let (tail, current) = self.run(first).split_at(at);
         Iter { set: self, current: current.iter(), next: first + 1, left: self.runs() - 1, tail }
     }
 
@@ -272,7 +304,7 @@ mod tests {
             let mut set: Set<Arc<str>> = Set::new();
             (0..size).for_each(|n| set.insert(format!("{n:03}").into()));
             let mut firsts = vec![false; size];
-            for seed in (0..1000).chain([usize::MAX]) {
+            for seed in (0..5000).chain([usize::MAX]) {
                 let seen = numbers(set.iter_from(seed));
                 firsts[seen[0]] = true;
                 assert!(seen.iter().copied().eq((0..size).map(|n| (seen[0] + n) % size)), "{seed}: {seen:?}");

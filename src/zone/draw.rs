@@ -1,0 +1,101 @@
+//! The order in which instances are given: by priority, and among equals at random in proportion to weight
+//! (RFC 2782). So a client that takes the first address takes the right one, and what of a large service fits into
+//! a message is a fair part of it.
+//!
+//! An instance of weight 0 beside others that have some is chosen about as seldom as the RFC's algorithm does it:
+//! all of them together weigh 1.
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+
+use super::chance::Chance;
+use super::lots::Lot;
+use super::member::Member;
+use super::seen::Seen;
+use super::set::Set;
+
+/// Lots of one priority, at most: 17 lengths of weights by four kinds of addresses, over TCP and over UDP.
+const LOTS: usize = 17 * 4 * 2;
+/// Members that are looked at for one to be kept. Half of them are, or more, unless most were given before.
+const TRIES: usize = 32;
+
+/// A lot that is being drawn from.
+struct Urn<'a> {
+    members: &'a Set<Member>,
+    ceiling: u32,
+    /// Members in it that were not given yet, and their weight.
+    left: usize,
+    weight: u64,
+}
+
+/// Hands every member of the lots, which come by priority, to `visit`, until that breaks.
+pub(super) fn draw<'a, B>(
+    lots: impl Iterator<Item = Lot<'a>>,
+    seed: usize,
+    mut visit: impl FnMut(&'a Member) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut chance = Chance::new(seed);
+    let mut lots = lots.peekable();
+    while let Some(priority) = lots.peek().map(Lot::priority) {
+        let mut urns: SmallVec<[Urn<'a>; LOTS]> = SmallVec::new();
+        while let Some(lot) = lots.next_if(|lot| lot.priority() == priority) {
+            urns.push(Urn {
+                members: lot.members,
+                ceiling: lot.ceiling(),
+                left: lot.members.len(),
+                weight: lot.weight,
+            });
+        }
+        let mut given = Seen::new();
+        while let Some(urn) = choose(&mut urns, &mut chance) {
+            visit(urn.take(&mut given, &mut chance))?;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// An urn by the weight that is left in it; `None` when all are empty.
+fn choose<'u, 'a>(urns: &'u mut [Urn<'a>], chance: &mut Chance) -> Option<&'u mut Urn<'a>> {
+    let (mut weighted, mut weightless) = (0, 0);
+    for urn in &*urns {
+        weighted += urn.weight;
+        weightless += if urn.weight == 0 { urn.left } else { 0 };
+    }
+    if weighted == 0 && weightless == 0 {
+        return None;
+    }
+    if weightless > 0 && chance.below(weighted + 1) == weighted {
+        let mut at = chance.place(weightless);
+        return urns.iter_mut().filter(|urn| urn.weight == 0).find(|urn| {
+            let is_it = at < urn.left;
+            at = at.saturating_sub(urn.left);
+            is_it
+        });
+    }
+    let mut at = chance.below(weighted);
+    urns.iter_mut().find(|urn| {
+        let is_it = at < urn.weight;
+        at = at.saturating_sub(urn.weight);
+        is_it
+    })
+}
+
+impl<'a> Urn<'a> {
+    /// A member that was not given yet, of which there is one.
+    fn take(&mut self, given: &mut Seen<usize>, chance: &mut Chance) -> &'a Member {
+        let place = |member: &Member| member.label().as_ptr().addr();
+        let kept = (0..TRIES).find_map(|_| {
+            let member = self.members.any(chance)?;
+            let stays = self.ceiling == 1 || chance.below(u64::from(self.ceiling)) < u64::from(member.weight());
+            (stays && !given.has(place(member))).then_some(member)
+        });
+        // Most are gone: the next one, then.
+        let mut next = || self.members.iter_from(chance.place(usize::MAX)).find(|member| !given.has(place(member)));
+        let member = kept.or_else(&mut next).expect("one is left");
+        given.is_new(place(member));
+        self.left -= 1;
+        self.weight -= u64::from(member.weight());
+        member
+    }
+}
