@@ -608,7 +608,7 @@ const CHI_SQUARE_4: f64 = 18.47;
 const DRAWS: usize = 20_000;
 
 #[test]
-fn addresses_of_a_service_come_by_priority_and_then_by_weight() {
+fn item_37_addresses_of_a_service_come_by_priority_and_then_by_weight() {
     let weights = [10, 20, 5, 1, 64];
     let mut zone = Fixture::new();
     for (n, weight) in (1..).zip(weights) {
@@ -630,7 +630,7 @@ fn addresses_of_a_service_come_by_priority_and_then_by_weight() {
 }
 
 #[test]
-fn equal_weights_are_equal_chances_and_no_weight_beside_some_is_hardly_any() {
+fn item_37_equal_weights_are_equal_chances_and_no_weight_beside_some_is_hardly_any() {
     let firsts = |weights: [u16; 5]| {
         let mut zone = Fixture::new();
         for (n, weight) in (0..).zip(weights) {
