@@ -16,7 +16,7 @@ import message
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER_CORE = 0
 LOAD_CORE = 1
-START_PATIENCE = 120  # seconds; the slowest reads a million instances in twenty
+START_PATIENCE = 300  # seconds; the slowest reads a million instances in twenty, on a core of its own
 STOP_PATIENCE = 20  # seconds
 ASKED_EVERY = 0.005  # seconds between two looks whether its port is there
 SILENCE = 0.05  # seconds until it is asked again
