@@ -110,15 +110,15 @@ impl Hosts {
             return Ok(Claimed { host: instance.registration.host.clone(), moved: Vec::new() });
         };
         let mut moved = Vec::new();
-        let label = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
-            (Some(served), _) => served.clone(),
-            (None, None) => claimant.requested.clone(),
-            (None, Some(holder)) if holder.is(&claimant.requested, &claimant) => claimant.requested.clone(),
+        let (label, is_held) = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
+            (Some(served), _) => (served.clone(), true),
+            (None, None) => (claimant.requested.clone(), false),
+            (None, Some(holder)) if holder.is(&claimant.requested, &claimant) => (claimant.requested.clone(), true),
             (None, Some(holder)) if holder.source() < claimant.origin.source() => {
                 moved = self.evict(&claimant.requested);
-                claimant.requested.clone()
+                (claimant.requested.clone(), false)
             }
-            (None, Some(_)) if claimant.is_lower() => self.free_label(&claimant.requested),
+            (None, Some(_)) if claimant.is_lower() => (self.free_label(&claimant.requested), false),
             (None, Some(_)) => return Err(Taken(claimant.requested.clone())),
         };
         if claimant.is_lower() {
@@ -126,7 +126,8 @@ impl Hosts {
             self.members.insert((label.clone(), Some(instance.id().clone())));
         }
         let host = Host::Label(label.clone());
-        match self.holders.get_mut(&label) {
+        let holder = if is_held { self.holders.get_mut(&label) } else { None };
+        match holder {
             Some(holder) => holder.instances += 1,
             None => drop(self.holders.insert(label, Holder::of(claimant))),
         }
