@@ -103,14 +103,23 @@ fn every_subcommand_flag_and_exit_code_is_in_the_readme_and_those_are_all() {
     }
 }
 
+/// The keys of a table and of those in it: `dns.rrl.rate`.
+fn keys_of(table: &toml::Table, front: &str, keys: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => keys_of(inner, &format!("{front}{key}."), keys),
+            _ => drop(keys.insert(format!("{front}{key}"))),
+        }
+    }
+}
+
 #[test]
 fn every_setting_that_the_readme_names_exists() {
     let text = readme();
     let defaults = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml")).unwrap();
     let defaults: toml::Table = defaults.parse().unwrap();
-    let tables = defaults.iter().filter_map(|(table, keys)| Some((table, keys.as_table()?)));
-    let keys: BTreeSet<_> =
-        tables.flat_map(|(table, keys)| keys.keys().map(move |key| format!("{table}.{key}"))).collect();
+    let mut keys = BTreeSet::new();
+    keys_of(&defaults, "", &mut keys);
     let mut named = 0;
     for code in codes(&text) {
         if code.split_once('.').is_some_and(|(table, _)| defaults.get(table).is_some_and(toml::Value::is_table)) {
