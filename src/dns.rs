@@ -139,6 +139,7 @@ pub struct Dns {
     access: Access,
     cookies: Cookies,
     counting: Counting,
+    connections: Connections,
     config: Config,
 }
 
@@ -154,7 +155,8 @@ impl Dns {
         let tls = config.tls_listen.iter().map(|address| bind::bind_tls(*address)).collect::<Result<Vec<_>, _>>()?;
         let quic = config.quic_listen.iter().map(|address| bind::bind_quic(*address)).collect::<Result<Vec<_>, _>>()?;
         let (access, cookies, counting) = (Access::new(config), Cookies::new(config), Counting::default());
-        Ok(Self { bound, tls, quic, addresses, access, cookies, counting, config: config.clone() })
+        let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
+        Ok(Self { bound, tls, quic, addresses, access, cookies, counting, connections, config: config.clone() })
     }
 
     /// Where it listens, over UDP and TCP.
@@ -188,7 +190,7 @@ impl Dns {
 
     /// Names its metrics; those of service types are of `registry`.
     pub fn name_metrics(&self, metrics: &mut Metrics, registry: Registry) {
-        metrics::name(metrics, self.counting.clone(), registry);
+        metrics::name(metrics, self.counting.clone(), self.connections.clone(), registry);
     }
 
     /// Answers messages that came another way, from `registry`.
@@ -204,9 +206,8 @@ impl Dns {
     /// Runs until `stop`, then answers what has arrived and ends. Ends at once where a part of it does.
     pub async fn run(self, registry: Registry, identity: Identity, stop: CancellationToken) {
         let responder = self.responder(&registry);
-        let Self { bound, tls: tls_listeners, quic, access, cookies, counting, config, .. } = self;
+        let Self { bound, tls: tls_listeners, quic, access, cookies, counting, connections, config, .. } = self;
         let mut serving = Serving::default();
-        let connections = Connections::new(config.tcp_connections, config.tcp_connections_per_client);
         let streams = Streams { responder, connections, idle: config.tcp_idle, stop: stop.clone() };
         let mut running = JoinSet::new();
         for Bound { udp, tcp, .. } in bound {

@@ -39,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::tls::Identity;
 
+use connections::Connections;
 use metrics::{Requests, Scrapes};
 
 pub use doh::NameServer;
@@ -97,13 +98,15 @@ pub struct Http {
     plain: Vec<Listener>,
     over_tls: Vec<Listener>,
     requests: Requests,
+    connections: Connections,
 }
 
 impl Http {
     /// Binds what `config` says; within a Tokio runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
-        Ok(Self { config: config.clone(), plain, over_tls, requests: Requests::new() })
+        let connections = Connections::new(config.connections, config.connections_per_client);
+        Ok(Self { config: config.clone(), plain, over_tls, requests: Requests::new(), connections })
     }
 
     /// Where it listens for plain HTTP.
@@ -119,6 +122,10 @@ impl Http {
     /// Names its metrics.
     pub fn name_metrics(&self, metrics: &mut Metrics) {
         self.requests.name(metrics);
+        let connections = self.connections.clone();
+        metrics.collect(move |page| {
+            page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open())])
+        });
     }
 
     /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`, DNS
@@ -139,7 +146,8 @@ impl Http {
         let acceptor = identity.acceptor(ALPN);
         let plain = self.plain.into_iter().map(|listener| (listener, None));
         let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone())));
-        listen::run(plain.chain(over_tls).collect(), &edge.config, routes(&edge), &edge.stop).await;
+        let doors = plain.chain(over_tls).collect();
+        listen::run(doors, &edge.config, &self.connections, routes(&edge), &edge.stop).await;
     }
 }
 

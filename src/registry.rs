@@ -7,7 +7,9 @@
 //! What stays out: how anything is parsed or worded (the edges), how it is kept (`store`), what a record is
 //! (`zone`), and which leases are granted (the edges ask [`LeaseLimits`]; the table takes what it is given).
 
+mod census;
 mod clock;
+mod metrics;
 mod operation;
 mod renewal;
 mod shared;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use self::census::Census;
 pub use self::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 pub use self::slot::Slot;
 pub use self::state::{History, Reader, State};
@@ -34,6 +37,7 @@ use self::renewal::renew_in_place;
 use self::shared::Shared;
 use self::table::Table;
 use self::writer::Call;
+use crate::metrics::Metrics;
 use crate::service::{Cause, Change, Instance, LeaseLimits, Revision, UnixMillis};
 use crate::store::{Contents, OpenError, Opened};
 use crate::zone;
@@ -124,6 +128,7 @@ impl Registry {
         let state = self.state();
         // All of them are tried, so that each lease moves now, whatever the writer is busy with.
         let renewed: Vec<_> = operations.iter().map(|o| renew_in_place(&state.slots, o, now)).collect();
+        self.shared.counts.renewals.inc_by(renewed.iter().flatten().count() as u64);
         if renewed.iter().all(Option::is_some) {
             return renewed.into_iter().flatten().map(Ok).collect();
         }
@@ -160,6 +165,11 @@ impl Registry {
         let end = instance.expires_at()?.0;
         let now = self.shared.clock.now();
         Some(UnixMillis((now.wall.0 + end).saturating_sub(now.clock.0)))
+    }
+
+    /// Names its metrics.
+    pub fn name_metrics(&self, metrics: &mut Metrics) {
+        metrics::name(metrics, self.clone());
     }
 
     /// Why the last save failed, `None` while the store takes changes: for `/readyz`.

@@ -98,6 +98,7 @@ impl Server {
         let (registry, writer) = Registry::open(&config.lease, opened, &zone)?;
         let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
         let mut metrics = Metrics::new();
+        registry.name_metrics(&mut metrics);
         dns.name_metrics(&mut metrics, registry.clone());
         http.name_metrics(&mut metrics);
         Ok(Self { dns, http, mdns, tls, terms, metrics, registry, writer })

@@ -51,7 +51,7 @@ use crate::service::{DomainName, NAME_MAX};
 pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
 pub use lookup::Question;
 pub use place::Place;
-pub use snapshot::Snapshot;
+pub use snapshot::{Sizes, Snapshot};
 #[cfg(test)]
 pub(crate) use tests::{serving, serving_in};
 

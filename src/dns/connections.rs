@@ -72,6 +72,11 @@ impl Connections {
         Place { connections: self.clone(), number, since: now, close }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.open().all.len()
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         // Whoever panicked left the map whole: every change of it is one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

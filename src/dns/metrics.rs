@@ -12,6 +12,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::connections::Connections;
 use super::counts::{Aside, Counting, Counts, RCODES};
 use super::transport::Transport;
 use crate::metrics::Busiest;
@@ -26,10 +27,13 @@ use crate::registry::Registry;
 const SERIES_MAX: usize = 1_000;
 
 /// Names the metrics of DNS.
-pub(super) fn name(metrics: &mut Metrics, counting: Counting, registry: Registry) {
+pub(super) fn name(metrics: &mut Metrics, counting: Counting, connections: Connections, registry: Registry) {
     let by_service = ByService { counting: counting.clone(), registry, busiest: Mutex::new(Busiest::new(SERIES_MAX)) };
     metrics.collect(move |page| by_service.write(page));
-    metrics.collect(move |page| write(page, &counting.all()));
+    metrics.collect(move |page| {
+        write(page, &counting.all())?;
+        page.gauge("dns_connections", "Connections of DNS over TCP, TLS and QUIC", [([], connections.count())])
+    });
 }
 
 fn write(page: &mut Page<'_>, counts: &[Arc<Counts>]) -> fmt::Result {

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::service::network;
 
 /// The count. Clones count together.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Connections {
     total: Arc<Semaphore>,
     clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -39,6 +39,11 @@ impl Connections {
     pub(super) async fn room(&self) -> Room {
         let permit = Arc::clone(&self.total).acquire_owned().await.expect("the semaphore is never closed");
         Room { connections: self.clone(), _permit: permit }
+    }
+
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        self.clients().values().sum()
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {

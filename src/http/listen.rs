@@ -77,10 +77,10 @@ fn bind_all(
 pub(super) async fn run(
     listeners: Vec<(Listener, Option<TlsAcceptor>)>,
     config: &Config,
+    connections: &Connections,
     routes: Router,
     stop: &CancellationToken,
 ) {
-    let connections = Connections::new(config.connections, config.connections_per_client);
     let mut loops = JoinSet::new();
     for (listener, tls) in listeners {
         let tasks = TaskTracker::new();

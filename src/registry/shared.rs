@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::broadcast;
 
 use super::clock::Clock;
+use super::metrics::Counts;
 use super::state::{History, State};
 use super::table::Table;
 use crate::service::Change;
@@ -36,18 +37,21 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) state: Arc<ArcSwap<State>>,
     pub(super) announcements: broadcast::Sender<Arc<[Change]>>,
+    pub(super) counts: Counts,
     /// Why the last save failed.
     pub(super) store_error: ArcSwapOption<String>,
 }
 
 impl Shared {
     pub(super) fn new(clock: Clock, history: History, table: &Table, zone: zone::Snapshot) -> Self {
-        let state = State { revision: table.revision(), history, zone, slots: table.slots().clone() };
+        let state =
+            State { revision: table.revision(), history, zone, census: table.census(), slots: table.slots().clone() };
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
         Self {
             clock,
             state: Arc::new(ArcSwap::from_pointee(state)),
             announcements,
+            counts: Counts::default(),
             store_error: ArcSwapOption::empty(),
         }
     }
@@ -60,11 +64,13 @@ impl Shared {
     /// Gives what was published until now, whose last holder must not be a reader, see [`Retired`].
     pub(super) fn publish(&self, table: &Table, zone: zone::Snapshot) -> Arc<State> {
         let history = self.state.load().history;
-        let state = State { revision: table.revision(), history, zone, slots: table.slots().clone() };
+        let state =
+            State { revision: table.revision(), history, zone, census: table.census(), slots: table.slots().clone() };
         self.state.swap(Arc::new(state))
     }
 
     pub(super) fn announce(&self, changes: Vec<Change>) {
+        self.counts.changed(&changes);
         // Nobody may be listening.
         let _ = self.announcements.send(changes.into());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::census::Census;
 use super::slot::{Slot, Slots};
 use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
 use crate::zone;
@@ -19,6 +20,8 @@ pub struct State {
     pub history: History,
     /// The zones at this revision.
     pub zone: zone::Snapshot,
+    /// How many instances there are.
+    pub census: Census,
     pub(super) slots: Slots,
 }
 

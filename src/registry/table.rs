@@ -29,6 +29,7 @@ use imbl::OrdSet;
 use self::hosts::Hosts;
 pub(super) use self::journal::{Journal, Replaced};
 pub(super) use self::rules::repeats;
+use super::census::Census;
 use super::clock::Now;
 use super::slot::{Layer, Slot, Slots};
 use crate::service::{Cause, Change, Instance, InstanceId, Moment, Origin, Revision};
@@ -45,6 +46,7 @@ pub(super) struct Table {
     revision: Revision,
     /// In all layers.
     instances: usize,
+    census: Census,
     max_instances: usize,
     reap: Duration,
 }
@@ -61,12 +63,17 @@ impl Table {
     /// Nothing is known; the first change is numbered one above `revision`.
     pub(super) fn new(revision: Revision, max_instances: usize, reap: Duration) -> Self {
         let (slots, due, hosts) = (Slots::new(), OrdSet::new(), Hosts::default());
-        Self { slots, due, hosts, revision, instances: 0, max_instances, reap }
+        Self { slots, due, hosts, revision, instances: 0, census: Census::default(), max_instances, reap }
     }
 
     /// What is listed, by identity.
     pub(super) fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// How many instances there are.
+    pub(super) fn census(&self) -> Census {
+        self.census
     }
 
     /// The last change.
@@ -182,6 +189,7 @@ impl Table {
             // Also where the moment is the same: what is replaced must not stay in memory until then.
             self.due.insert(Due { moment: due, instance: Arc::clone(after) });
         }
+        self.census.replace(before.as_ref().map(|layer| &*layer.instance), after.as_deref());
         self.instances = self.instances + usize::from(after.is_some()) - usize::from(before.is_some());
         layers.extend(after.map(|instance| Layer { instance, due }));
         match Slot::of(layers) {

@@ -41,3 +41,29 @@ pub enum Cause {
     /// The change of another instance moved its host label or brought it to the surface.
     Followed,
 }
+
+impl Cause {
+    /// Every cause, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::Registered,
+        Self::Revived,
+        Self::StatusSet,
+        Self::Lapsed,
+        Self::Reaped,
+        Self::Deregistered,
+        Self::Followed,
+    ];
+
+    /// As metrics call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Revived => "revived",
+            Self::StatusSet => "status-set",
+            Self::Lapsed => "lapsed",
+            Self::Reaped => "reaped",
+            Self::Deregistered => "deregistered",
+            Self::Followed => "followed",
+        }
+    }
+}

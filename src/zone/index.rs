@@ -55,6 +55,10 @@ impl<V: Named> Index<V> {
         Self { arrays: [empty_array()].into(), leaves: 1, len: 0, seed: RandomState::default() }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The value of a name in lower case.
     pub(super) fn get(&self, name: &[u8]) -> Option<&V> {
         self.get_hashed(self.hash(name), name)

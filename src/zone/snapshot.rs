@@ -29,6 +29,17 @@ pub struct Snapshot {
     pub(super) served_ttls: Ttls,
 }
 
+/// How much there is in the zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Service types with an instance of any status.
+    pub types: usize,
+    /// Service types with one that is served.
+    pub served: usize,
+    /// Host names with addresses.
+    pub hosts: usize,
+}
+
 impl Snapshot {
     /// Zones without instances. `name_server` are the addresses of `ns` in each.
     pub fn new(config: &Config, name_server: &[Address]) -> Self {
@@ -138,6 +149,16 @@ impl Snapshot {
                 None => self.hosts.insert(Host::Sole(new.clone())),
             }
         }
+    }
+
+    /// How much there is.
+    pub fn sizes(&self) -> Sizes {
+        Sizes { types: self.types.len(), served: self.served.len(), hosts: self.hosts.len() }
+    }
+
+    /// The SOA serial of the zones.
+    pub fn serial(&self) -> u32 {
+        self.serial
     }
 
     /// The service types that are known, each with its place and as labels in wire form (`_auth._tcp`).

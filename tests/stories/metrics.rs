@@ -178,6 +178,32 @@ fn a_service_that_leaves_takes_its_series_along_and_whoever_takes_its_number_beg
 }
 
 #[test]
+fn what_is_registered_and_what_becomes_of_it_is_counted() {
+    let portolan = Portolan::start(&[]);
+    register(&portolan, "auth");
+    register(&portolan, "auth");
+    let body =
+        json!({"service": "auth", "instance": "s", "host": "elsewhere.example.org", "port": 80, "status": "starting"});
+    portolan.heartbeat(&body);
+    register(&portolan, "web");
+    portolan.request("DELETE", "/v1/instances/_web._tcp/a1", &[], "").expect(204);
+    let drain = json!({"status": "out-of-service"}).to_string();
+    portolan.request("PUT", "/v1/instances/_auth._tcp/a1/status", &[], &drain).expect(200);
+    let page = Page::of(&portolan);
+    let instances = |status| page.value("portolan_instances", &[("source", "api"), ("status", status)]);
+    assert_eq!(["up", "starting", "down", "out-of-service"].map(instances), [0.0, 1.0, 0.0, 1.0]);
+    let types = |state| page.value("portolan_service_types", &[("state", state)]);
+    assert_eq!((types("listed"), types("served"), page.value("portolan_hosts", &[])), (1.0, 0.0, 0.0));
+    let changes = |cause| page.value("portolan_changes_total", &[("cause", cause)]);
+    assert_eq!(["registered", "deregistered", "status-set", "lapsed"].map(changes), [3.0, 1.0, 1.0, 0.0]);
+    assert_eq!(page.value("portolan_renewals_total", &[]), 1.0);
+    assert!(page.value("portolan_store_commit_duration_seconds_count", &[]) >= 5.0);
+    assert_eq!(page.value("portolan_store_writable", &[]), 1.0);
+    let serial = ask(portolan.dns, &["SOA", "registry.local"]).data()[0].split(' ').nth(2).unwrap().to_owned();
+    assert_eq!(page.value("portolan_zone_serial", &[]), serial.parse::<f64>().unwrap());
+}
+
+#[test]
 fn no_counter_ever_goes_back() {
     let portolan = Portolan::start(&[]);
     let mut before = BTreeMap::new();
@@ -209,7 +235,7 @@ fn every_name_follows_the_rules_of_prometheus() {
     assert_eq!(piped(tool("promtool").args(["check", "metrics"]), &text), "");
 
     let page = Page::of(&portolan);
-    assert!(page.0.len() > 10, "{} metrics", page.0.len());
+    assert!(page.0.len() > 25, "{} metrics", page.0.len());
     for family in &page.0 {
         let [name, kind, unit, help] = ["name", "type", "unit", "help"].map(|key| family[key].as_str().unwrap());
         let words: Vec<_> = name.split('_').collect();

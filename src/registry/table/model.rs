@@ -273,6 +273,12 @@ proptest! {
             let (is, should_be) = (seen(&table), model.seen());
             prop_assert_eq!(is, should_be);
 
+            let mut census = Census::default();
+            for instance in table.slots().iter().flat_map(Slot::instances) {
+                census.replace(None, Some(instance));
+            }
+            prop_assert_eq!(table.census(), census);
+
             // One number for every change of a layer, none without one.
             prop_assert_eq!(table.revision().0, before.revision().0 + journal.replaced.len() as u64);
             let mut last = before.revision();

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::super::clock::Now;
@@ -45,6 +46,8 @@ pub(super) struct Saving {
     /// Saved along.
     dirty: Vec<InstanceId>,
     ceiling: Revision,
+    /// When the store was asked, if it was.
+    asked: Option<Instant>,
     done: oneshot::Receiver<Result<(), SaveError>>,
 }
 
@@ -72,23 +75,27 @@ impl Writer {
     fn hand_over(&mut self, draft: Draft, dirty: Vec<InstanceId>) {
         let ceiling = self.next_ceiling(&draft.table);
         let rows = rows(&draft.table, &draft.journal, &dirty);
-        let done = if rows.is_empty() && ceiling == self.ceiling && self.pace.may_retry().is_none() {
+        let (asked, done) = if rows.is_empty() && ceiling == self.ceiling && self.pace.may_retry().is_none() {
             // Refusals, and renewals that need no saving: there is nothing to wait for.
             let (done, receiver) = oneshot::channel();
             done.send(Ok(())).expect("the receiver is at hand");
-            receiver
+            (None, receiver)
         } else {
-            self.store.save(Save { rows, clock: self.shared.clock.now().clock, ceiling })
+            let save = Save { rows, clock: self.shared.clock.now().clock, ceiling };
+            (Some(Instant::now()), self.store.save(save))
         };
         // While the disk works.
         let zone = self.shared.zone().with(&draft.journal.changes);
-        self.saving = Some(Saving { draft, zone, overtaken: false, dirty, ceiling, done });
+        self.saving = Some(Saving { draft, zone, overtaken: false, dirty, ceiling, asked, done });
         self.pace.save_begins();
     }
 
     /// The store has answered.
     pub(super) fn saved(&mut self, result: Result<(), SaveError>) {
         let Some(mut saving) = self.saving.take() else { return };
+        if let Some(asked) = saving.asked {
+            self.shared.counts.commits.note(asked.elapsed(), 1);
+        }
         if let Err(error) = result {
             return self.save_failed(saving, &error);
         }
@@ -136,6 +143,7 @@ impl Writer {
     /// Nothing has happened but that callers are told so; what the store took of an earlier draft is among the
     /// dirty. Leases that the calls renewed stay renewed: a full disk takes nobody out of DNS.
     fn save_failed(&mut self, saving: Saving, error: &SaveError) {
+        self.shared.counts.failures.add(1);
         if self.shared.store_failed(error.to_string()) {
             error!(%error, "the store takes no changes; answers and expiry go on, and it is tried again every second");
         }
