@@ -24,6 +24,7 @@ mod extended_error;
 mod message;
 mod messages;
 mod metrics;
+mod padding;
 mod query;
 mod quic;
 mod reply;

@@ -33,6 +33,7 @@ mod stories {
     mod http_list;
     mod http_machines;
     mod http_register;
+    mod http_tls;
     mod lease_clock;
     mod mdns;
     mod metrics;

@@ -8,6 +8,7 @@ use super::access::Access;
 use super::context::{self, Context, Seeds};
 use super::cookie::Cookies;
 use super::counts::Counting;
+use super::padding;
 use super::reply::Reply;
 use super::respond::respond;
 use super::rrl::Verdict;
@@ -64,6 +65,7 @@ impl Responder {
                 counts.replied(transport, Verdict::Sent, &reply);
                 counts.took(transport, began.elapsed(), 1);
             });
+            let length = if transport.is_encrypted() { padding::pad(request, message, length) } else { length };
             *prefix = u16::try_from(length).ok().filter(|length| *length > 0)?.to_be_bytes();
             Some(Framed(scratch.get(..LENGTH + length)?.to_vec()))
         })

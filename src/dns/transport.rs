@@ -23,6 +23,11 @@ impl Transport {
         self != Self::Udp
     }
 
+    /// Whether others see no more of a message than its length.
+    pub(super) fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
+    }
+
     /// As metrics and logs call it.
     pub(super) fn as_str(self) -> &'static str {
         match self {

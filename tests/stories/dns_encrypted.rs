@@ -68,6 +68,19 @@ fn item_32_kdig_asks_over_tls_and_believes_the_certificate() {
 }
 
 #[test]
+fn a_reply_over_tls_is_padded_to_a_block_for_who_asks() {
+    let (portolan, certificate, _folder) = start(&[]);
+    let (server, ca) = (listening(&portolan, "dns_tls"), trusting(&certificate.file));
+    let ask =
+        |padding: &str| kdig(server, &[&ca, "+tls-hostname=localhost", padding, "_auth._tcp.registry.local", "SRV"]);
+    let text = ask("+padding");
+    assert!(text.contains("Received 468 B") && text.contains("PADDING: "), "{text}");
+    assert!(text.contains("status: NOERROR") && !text.contains("WARNING"), "{text}");
+    let text = ask("+nopadding");
+    assert!(!text.contains("Received 468 B") && !text.contains("PADDING"), "{text}");
+}
+
+#[test]
 fn item_28_requests_over_tls_are_pipelined() {
     let (portolan, certificate, _folder) = start(&[]);
     let mut stream = tls::connect(listening(&portolan, "dns_tls"), &certificate.file, "dot").unwrap();

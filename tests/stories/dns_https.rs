@@ -111,26 +111,6 @@ fn item_32_curl_asks_over_https_with_either_version_of_http() {
 }
 
 #[test]
-fn the_whole_api_is_there_over_tls_and_http_2() {
-    let started = start(Launch::new());
-    let url = format!("https://localhost:{}/v1/heartbeat", started.port);
-    let shown = run(started.curl("localhost").args(["--http2", "-w", " %{http_version} %{http_code}"]).args([
-        "-d",
-        r#"{"service":"web","instance":"w1","port":443}"#,
-        &url,
-    ]));
-    assert!(shown.contains(r#""created":true"#) && shown.ends_with(" 2 201"), "{shown}");
-}
-
-#[test]
-fn plain_http_2_is_spoken_to_who_begins_with_it() {
-    let portolan = start(Launch::new()).portolan;
-    let url = format!("http://{}/healthz", portolan.http);
-    let shown = run(tool("curl").args(["-sS", "--http2-prior-knowledge", "-w", "%{http_version}", &url]));
-    assert_eq!(shown, "ok\n2");
-}
-
-#[test]
 fn item_32_an_answer_is_fresh_for_its_smallest_ttl() {
     let Started { portolan, folder, .. } = start(Launch::new());
     let lease = json!({"service": "short", "instance": "s1", "port": 80, "lease": 6, "addresses": ["10.0.0.2"]});
