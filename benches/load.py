@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import subprocess
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,8 +127,8 @@ def wrk(server, script, seconds, connections, **settings):
 
 
 def run(command, seconds, **options):
-    """What it prints; into a file, since to read along would take time from it."""
-    with tempfile.TemporaryFile("w+") as output:
+    """What it prints. It goes to memory: dnsperf writes each line on its own, and would wait for a disk or a reader."""
+    with os.fdopen(os.memfd_create("said"), "w+") as output:
         try:
             subprocess.run(
                 command, stdout=output, stderr=subprocess.STDOUT, timeout=seconds + CUT_OFF, check=True, **options
