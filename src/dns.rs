@@ -37,6 +37,8 @@ mod udp;
 mod wire;
 
 #[cfg(test)]
+mod allocations;
+#[cfg(test)]
 mod encoders;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ mod stories {
     mod dns_rrl;
     mod dns_srv;
     mod dns_storm;
+    mod dns_system_calls;
     mod dns_transport;
     mod dns_transports;
     mod durability;

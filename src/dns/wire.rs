@@ -12,8 +12,9 @@ use super::edns::Opt;
 use super::query::{HEADER, Query};
 use crate::zone::{Answer, Name, Rdata, Records, Rrset};
 
-/// Names remembered for compression, at most: as many as a datagram of 1,232 octets can hold, nearly.
-const NAMES: usize = 32;
+/// Names remembered for compression, at most: as many SRV records as fit into a datagram of 1,232 octets with the
+/// addresses of their targets, nearly.
+const NAMES: usize = 20;
 /// Offsets that a pointer can reach, exclusive (RFC 1035 §4.1.4).
 const POINTER_END: u16 = 0x4000;
 /// What makes an offset a pointer.
@@ -162,9 +163,10 @@ impl<'b> Message<'b> {
         // The length of the data follows when it is known.
         let head = [type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0];
         let written = rrset.records(seed, |rdata| {
-            let mark = self.mark();
+            let start = self.length;
             if self.record(rrset.owner.as_ref(), head, &rdata).is_none() {
-                self.back_to(mark);
+                // What was remembered since is nothing to anybody: no other record follows.
+                self.length = start;
                 return ControlFlow::Break(());
             }
             *count = count.saturating_add(1);
@@ -182,13 +184,15 @@ impl<'b> Message<'b> {
         self.put_array(&head)?;
         let start = self.length;
         match rdata {
-            Rdata::Octets(octets) => match octets.first_chunk::<4>().filter(|_| octets.len() == 4) {
-                Some(address) => self.put_array(address)?,
-                None => self.put(octets)?,
+            Rdata::Octets(octets) => match (octets.as_array(), octets.as_array()) {
+                // Of known length, they are not worth a call.
+                (Some(v4), _) => self.put_array::<4>(v4)?,
+                (_, Some(v6)) => self.put_array::<16>(v6)?,
+                _ => self.put(octets)?,
             },
             Rdata::Name(name) => self.compressed(name)?,
             Rdata::Srv(head, target) => {
-                self.put(head)?;
+                self.put_array::<6>(head.as_array()?)?;
                 self.written_out(target)?;
             }
             Rdata::Soa(primary, mailbox, numbers) => {
@@ -238,7 +242,9 @@ impl<'b> Message<'b> {
         if !first.is_empty() {
             self.names.remember(name, 0, self.length);
             self.put(first)?;
-            self.put(middle)?;
+            if !middle.is_empty() {
+                self.put(middle)?;
+            }
             self.names.remember(name, 2, self.length);
         }
         self.put(last)
@@ -254,9 +260,9 @@ impl<'b> Message<'b> {
         self.names.pointer_to(name, n)
     }
 
+    #[inline]
     fn put(&mut self, octets: &[u8]) -> Option<()> {
-        let at = self.length - self.front;
-        self.buffer.get_mut(at..at + octets.len())?.copy_from_slice(octets);
+        self.buffer.get_mut(self.length - self.front..)?.get_mut(..octets.len())?.copy_from_slice(octets);
         self.length += octets.len();
         Some(())
     }
@@ -301,7 +307,7 @@ impl Names {
 
     /// To the name from its `n`th piece on.
     fn pointer_to(&self, name: &Name<'_>, n: usize) -> Option<[u8; 2]> {
-        let [first, middle, last] = name.0.map(|piece| piece.as_ptr().addr());
+        let [first, middle, last] = addresses(name);
         if self.last.0 != last {
             return None;
         }
@@ -314,7 +320,7 @@ impl Names {
     }
 
     fn remember(&mut self, name: &Name<'_>, n: usize, offset: usize) {
-        let [first, middle, last] = name.0.map(|piece| piece.as_ptr().addr());
+        let [first, middle, last] = addresses(name);
         let Some(offset) = u16::try_from(offset).ok().filter(|offset| *offset < POINTER_END) else { return };
         match n {
             // What is the first to end so is about to say so.
@@ -338,4 +344,9 @@ impl Names {
     fn back_to(&mut self, mark: Mark) {
         (self.last, self.middle, self.count) = mark;
     }
+}
+
+fn addresses(name: &Name<'_>) -> [usize; 3] {
+    let [first, middle, last] = name.0;
+    [first.as_ptr().addr(), middle.as_ptr().addr(), last.as_ptr().addr()]
 }

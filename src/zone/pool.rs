@@ -58,11 +58,9 @@ impl<'a> Pool<'a> {
     ) -> ControlFlow<B> {
         let mut given = Seen::new();
         self.each(family, seed, |member| {
-            of(member).iter().try_for_each(
-                |octets| {
-                    if given.is_new(*octets) { visit(octets) } else { ControlFlow::Continue(()) }
-                },
-            )
+            of(member)
+                .iter()
+                .try_for_each(|octets| if given.is_new(*octets) { visit(octets) } else { ControlFlow::Continue(()) })
         })
     }
 
