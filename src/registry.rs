@@ -74,7 +74,7 @@ impl Default for Config {
             shortest: Duration::from_secs(5),
             longest: Duration::from_hours(24),
             reap: Duration::from_mins(10),
-            // A few GB of memory: enough for any fleet, and an end for a flood.
+            // A bit more than a GB of memory: enough for any fleet, and an end for a flood.
             max_instances: 2_000_000,
         }
     }
