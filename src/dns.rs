@@ -21,6 +21,8 @@ mod cookie;
 mod counts;
 mod edns;
 mod extended_error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod message;
 mod messages;
 mod metrics;

@@ -10,6 +10,8 @@
 mod address;
 mod change;
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod glob;
 mod host;
 mod instance;
