@@ -10,6 +10,7 @@
 //! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
 
 mod accept;
+mod explanation;
 mod heartbeat;
 mod instance;
 mod invalid;
@@ -22,6 +23,7 @@ mod registration;
 mod txt;
 
 pub use accept::Terms;
+pub use explanation::{Candidate, Explanation, Reply, Size};
 pub use heartbeat::{Heartbeat, Outcome, StatusWish};
 pub use instance::Instance;
 pub use invalid::{Fault, Invalid};

@@ -8,6 +8,7 @@ mod browse;
 mod config;
 mod deregister;
 mod descriptors;
+mod explain;
 mod failure;
 mod filter;
 mod list;
@@ -41,6 +42,7 @@ enum Command {
     List(list::List),
     Lookup(lookup::Lookup),
     Browse(browse::Browse),
+    Explain(explain::Explain),
     #[command(subcommand)]
     Config(config::Config),
 }
@@ -91,6 +93,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::List(list) => list.run().await,
         Command::Lookup(lookup) => lookup.run().await,
         Command::Browse(browse) => browse.run().await,
+        Command::Explain(explain) => explain.run().await,
         Command::Config(config) => config.run(),
     }
 }

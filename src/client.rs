@@ -25,7 +25,9 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::api::{self, Filter, Heartbeat, Instance, Kind, Outcome, Page, Problem, Service, Services, StatusWish};
+use crate::api::{
+    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Problem, Service, Services, StatusWish,
+};
 use crate::service::Status;
 
 pub use registration::{Registration, Standing};
@@ -193,6 +195,13 @@ impl Client {
             query.truncate(1);
             query.push(("cursor", cursor.to_string()));
         }
+    }
+
+    /// What DNS would answer to a question, and why. `name` is a whole name, `rtype` a record type such as `SRV`;
+    /// without one it is the type that one would ask for first.
+    pub async fn explain(&self, name: &str, rtype: Option<&str>) -> Result<Explanation, Error> {
+        let query: Vec<_> = [("name", name)].into_iter().chain(rtype.map(|rtype| ("type", rtype))).collect();
+        self.call(self.request(Method::GET, &["v1", "explain"]).query(&query)).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

@@ -20,6 +20,7 @@ mod context;
 mod cookie;
 mod counts;
 mod edns;
+mod explain;
 mod extended_error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -3,7 +3,7 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`), `doh`, `about` and `metrics` answer it; `respond` words the answers. What an
+//! `write`, `read` (with `select`), `explain` (with `concern`), `doh`, `about` and `metrics` answer it; `respond` words the answers. What an
 //! instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
@@ -11,8 +11,10 @@
 
 mod about;
 mod activity;
+mod concern;
 mod connections;
 mod doh;
+mod explain;
 mod guard;
 mod listen;
 mod metrics;
@@ -174,6 +176,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))
+        .route("/v1/explain", get(explain::explain))
         .route("/v1/heartbeat", post(write::heartbeat))
         .route("/v1/services", get(read::services))
         .route("/v1/instances", get(read::instances))

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::api::Terms;
+use crate::api::{Reply, Terms};
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
@@ -25,10 +25,10 @@ use crate::mdns::{self, Mdns};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::registry::Writer;
-use crate::service::Address;
+use crate::service::{Address, DomainName};
 use crate::store::{self, Store};
 use crate::tls::{CertificateError, Tls};
-use crate::zone::Snapshot;
+use crate::zone::{Snapshot, Subject};
 
 /// How long requests in flight may take after the stop. The three graces add up to 9 s, within the 10 s after which
 /// `docker stop` kills.
@@ -159,6 +159,10 @@ impl NameServer for Messages {
     fn answer(&self, request: &[u8], client: IpAddr) -> Option<(Vec<u8>, u32)> {
         let Answered { message, max_age } = self.answer(request, client)?;
         Some((message, max_age))
+    }
+
+    fn explain(&self, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> (Subject, Reply) {
+        self.explain(name, rtype, client)
     }
 }
 

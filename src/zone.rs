@@ -37,6 +37,7 @@ mod seen;
 mod set;
 mod snapshot;
 mod source;
+mod subject;
 mod ttl;
 
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
 pub use lookup::Question;
 pub use place::Place;
 pub use snapshot::{Sizes, Snapshot};
+pub use subject::Subject;
 #[cfg(test)]
 pub(crate) use tests::{serving, serving_in};
 

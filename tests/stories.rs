@@ -29,6 +29,7 @@ mod stories {
     mod dns_transports;
     mod durability;
     mod examples;
+    mod explain;
     mod http_bad_input;
     mod http_connections;
     mod http_list;

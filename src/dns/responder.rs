@@ -14,6 +14,7 @@ use super::respond::respond;
 use super::rrl::Verdict;
 use super::transport::Transport;
 use crate::registry::Registry;
+use crate::zone::Snapshot;
 
 /// Octets in front of a message that say how long it is (RFC 1035 §4.2.2).
 const LENGTH: usize = 2;
@@ -47,15 +48,7 @@ impl Responder {
         seeds: &mut Seeds,
     ) -> Option<Framed> {
         let (state, began) = (self.registry.state(), Instant::now());
-        let context = Context {
-            zone: &state.zone,
-            access: &self.access,
-            cookies: &self.cookies,
-            now: context::now(),
-            client,
-            transport,
-            seed: seeds.next(),
-        };
+        let context = self.context(&state.zone, transport, client, seeds.next());
         SCRATCH.with_borrow_mut(|scratch| {
             let (prefix, message) = scratch.split_first_chunk_mut::<LENGTH>()?;
             message.get_mut(..request.len())?.copy_from_slice(request);
@@ -69,6 +62,18 @@ impl Responder {
             *prefix = u16::try_from(length).ok().filter(|length| *length > 0)?.to_be_bytes();
             Some(Framed(scratch.get(..LENGTH + length)?.to_vec()))
         })
+    }
+
+    /// What a reply depends on that is written now.
+    pub(super) fn context<'a>(
+        &'a self,
+        zone: &'a Snapshot,
+        transport: Transport,
+        client: SocketAddr,
+        seed: usize,
+    ) -> Context<'a> {
+        let Self { access, cookies, .. } = self;
+        Context { zone, access, cookies, now: context::now(), client, transport, seed }
     }
 }
 

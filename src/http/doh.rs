@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::api::{Kind, Problem};
+use crate::api::{Kind, Problem, Reply};
+use crate::service::DomainName;
+use crate::zone::Subject;
 
 use super::Edge;
 use super::request::{self, Sender};
@@ -30,6 +32,9 @@ const REQUEST_MAX: usize = 4096;
 pub trait NameServer: Debug + Send + Sync {
     /// The reply to a message in wire form, and for how many seconds it may be kept; `None` where none is due.
     fn answer(&self, request: &[u8], client: IpAddr) -> Option<(Vec<u8>, u32)>;
+
+    /// What a name is, and what a client would be told of it; without a type, of the usual one.
+    fn explain(&self, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> (Subject, Reply);
 }
 
 /// `GET /dns-query?dns=…`: the message in Base64 for URLs, without padding (RFC 8484 §6).

@@ -108,12 +108,12 @@ mod tests {
 
     use super::super::{Config, NameServer, guard};
     use super::*;
-    use crate::api::{Json, Registration, Terms};
+    use crate::api::{Json, Registration, Reply, Terms};
     use crate::http::metrics::{Requests, Scrapes};
     use crate::registry::{self, Condition, Operation, Registry};
-    use crate::service::{Origin, Source};
+    use crate::service::{DomainName, Origin, Source};
     use crate::store::{self, Store};
-    use crate::zone;
+    use crate::zone::{self, Subject};
 
     #[derive(Debug)]
     struct Silent;
@@ -121,6 +121,10 @@ mod tests {
     impl NameServer for Silent {
         fn answer(&self, _: &[u8], _: IpAddr) -> Option<(Vec<u8>, u32)> {
             None
+        }
+
+        fn explain(&self, _: &DomainName, _: Option<u16>, _: IpAddr) -> (Subject, Reply) {
+            unreachable!("nobody asks for an explanation here")
         }
     }
 

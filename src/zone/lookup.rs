@@ -38,7 +38,7 @@ pub struct Question<'q> {
 }
 
 /// What exists at a name.
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Apex,
     /// A name with others below it and no records of its own (RFC 8020 §2).
     Empty,
@@ -105,7 +105,7 @@ impl Snapshot {
         zone.soa(Some(zone.child(&[])), self.fixed.ttl.min(minimum), self.serial, minimum)
     }
 
-    fn find(&self, labels: &Labels<'_>, globs: Option<usize>) -> Option<Found<'_>> {
+    pub(super) fn find(&self, labels: &Labels<'_>, globs: Option<usize>) -> Option<Found<'_>> {
         match labels.as_slice() {
             [] => Some(Found::Apex),
             [NAME_SERVER] => Some(Found::Host(&self.fixed.name_server)),

@@ -1,0 +1,127 @@
+//! What would be answered to a question, for people who wonder: the reply itself, taken apart.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hickory_server::proto::op::Message;
+use hickory_server::proto::rr::{Name, RData, Record, RecordType};
+
+use super::context::{Context, Question};
+use super::edns::{DATAGRAM_MAX, DATAGRAM_MIN};
+use super::extended_error::ExtendedError;
+use super::messages::Messages;
+use super::respond::respond;
+use super::transport::Transport;
+use crate::api::{Reply, Size};
+use crate::service::DomainName;
+use crate::zone::{self, Subject};
+
+/// Records that are shown, at most: they are for people.
+const SHOWN_MAX: usize = 100;
+const CLASS_IN: u16 = 1;
+/// A query with one question, and perhaps an OPT record that takes 1,232 octets (RFC 1035 §4.1.1, RFC 6891 §6.1.2).
+const HEAD: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+const HEAD_WITH_OPT: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+
+impl Messages {
+    /// What `client` would be told of a name; without a type, of the one that one would ask for first. Nothing is
+    /// counted.
+    pub fn explain(&self, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> (Subject, Reply) {
+        let state = self.0.registry.state();
+        // Of the client's port nothing depends.
+        let client = SocketAddr::from((client, 0));
+        let over = |transport| self.0.context(&state.zone, transport, client, 0);
+        let (udp, tcp) = (over(Transport::Udp), over(Transport::Tcp));
+
+        let globs = tcp.access.globs(client.ip());
+        let (subject, zone) = state.zone.subject(&zone::Question { name: name.as_wire(), rtype: 0, globs });
+        let rtype = rtype.unwrap_or_else(|| subject.usual_type());
+        let question = Question { name: name.as_wire(), rtype, class: CLASS_IN };
+        let remark = ExtendedError::of(&question, &tcp.answer(&question), &tcp);
+
+        let whole = reply(&tcp, &question, false);
+        let sizes = [
+            size("UDP", DATAGRAM_MIN, &reply(&udp, &question, false)),
+            size("UDP with EDNS", DATAGRAM_MAX, &reply(&udp, &question, true)),
+            size("TCP", u16::MAX, &whole),
+        ];
+        let whole = Message::from_vec(&whole).unwrap_or_else(|_| Message::query());
+        let (ttl, ttl_from) = match (whole.answers.first(), whole.authorities.first()) {
+            (Some(record), _) if record.ttl < state.zone.ttl() => {
+                (record.ttl, "the shortest lease among them, or mDNS")
+            }
+            (Some(record), _) => (record.ttl, "zone.ttl"),
+            (None, Some(soa)) => (soa.ttl, "zone.negative_ttl"),
+            (None, None) => (0, ""),
+        };
+        let is_kept = !whole.answers.is_empty() || !whole.authorities.is_empty();
+        let reply = Reply {
+            name: name.to_string(),
+            rtype: RecordType::from(rtype).to_string(),
+            zone: zone.map(ToString::to_string),
+            rule: subject.to_string(),
+            code: code(&whole),
+            remark: remark.map(|remark| remark.to_string()).filter(|remark| !remark.is_empty()),
+            ttl: is_kept.then_some(ttl),
+            ttl_from: is_kept.then(|| ttl_from.to_owned()),
+            records: whole.answers.iter().take(SHOWN_MAX).map(text).collect(),
+            sizes: sizes.into(),
+        };
+        (subject, reply)
+    }
+}
+
+/// The reply that would be sent.
+fn reply(context: &Context<'_>, question: &Question<'_>, with_edns: bool) -> Vec<u8> {
+    let (head, opt) = if with_edns { (HEAD_WITH_OPT, &OPT[..]) } else { (HEAD, &[][..]) };
+    let request = [&head, question.name, &question.rtype.to_be_bytes(), &question.class.to_be_bytes(), opt].concat();
+    let mut buffer = request.clone();
+    buffer.resize(usize::from(u16::MAX), 0);
+    let length = respond(context, &mut buffer, request.len()).length;
+    buffer.truncate(length);
+    buffer
+}
+
+fn size(transport: &str, limit: u16, reply: &[u8]) -> Size {
+    let count = |at: usize| reply.get(at..at + 2).map_or(0, |n| usize::from(u16::from_be_bytes([n[0], n[1]])));
+    Size {
+        transport: transport.to_owned(),
+        limit: usize::from(limit),
+        octets: reply.len(),
+        answers: count(6),
+        additionals: count(10),
+        truncated: reply.get(2).is_some_and(|flags| flags & super::reply::TRUNCATED != 0),
+    }
+}
+
+/// The response code by its name (RFC 1035 §4.1.1, as IANA writes them).
+fn code(message: &Message) -> String {
+    match u16::from(message.metadata.response_code) {
+        0 => "NOERROR".to_owned(),
+        3 => "NXDOMAIN".to_owned(),
+        5 => "REFUSED".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A record in presentation form (RFC 1035 §5.1).
+fn text(record: &Record) -> String {
+    let name = |name: &Name| DomainName::from_labels(name.iter()).map_or_else(|_| name.to_string(), |n| n.to_string());
+    let data = match &record.data {
+        RData::SRV(srv) => format!("{} {} {} {}", srv.priority, srv.weight, srv.port, name(&srv.target)),
+        RData::PTR(target) => name(&target.0),
+        RData::NS(target) => name(&target.0),
+        RData::TXT(txt) => txt.txt_data.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    };
+    format!("{} {} IN {} {data}", name(&record.name), record.ttl, record.record_type())
+}
+
+fn quoted(text: &[u8]) -> String {
+    let escaped = text.iter().map(|octet| match octet {
+        b'"' | b'\\' => format!("\\{}", char::from(*octet)),
+        b' '..=b'~' => char::from(*octet).to_string(),
+        _ => format!("\\{octet:03}"),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}

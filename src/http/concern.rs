@@ -1,0 +1,78 @@
+//! Which instances a name in DNS is about, by its labels (RFC 6763 §4.1, §7.1): also those that are not in the answer.
+
+use crate::registry::{Slot, State};
+use crate::service::{Glob, Host, Instance, ServiceType, Subtype, Transport};
+use crate::zone::Subject;
+
+/// The instances that a name is about.
+pub(super) enum Concern {
+    Nobody,
+    /// On this host.
+    Host(String),
+    /// Of a service of this name, over either transport.
+    Addresses(String),
+    /// Of service types, perhaps of some of their names, or in a subtype.
+    Services {
+        service: Glob,
+        transport: Transport,
+        instance: Option<Glob>,
+        subtype: Option<Subtype>,
+    },
+}
+
+impl Concern {
+    /// Reads the labels in front of the zone. What a single one is, `subject` says.
+    pub(super) fn of(labels: &[&[u8]], subject: Subject) -> Self {
+        let texts: Option<Vec<_>> = labels.iter().map(|label| std::str::from_utf8(label).ok()).collect();
+        match texts.as_deref() {
+            Some([label]) if subject == Subject::Host => Self::Host((*label).to_owned()),
+            Some([label]) => Self::Addresses((*label).to_owned()),
+            Some([service, transport]) => Self::services(service, transport, None, None),
+            Some([instance, service, transport]) => Self::services(service, transport, Some(Glob::new(instance)), None),
+            Some([subtype, sub, service, transport]) if sub.eq_ignore_ascii_case("_sub") => {
+                let subtype = Subtype::new(subtype).ok();
+                subtype.map_or(Self::Nobody, |subtype| Self::services(service, transport, None, Some(subtype)))
+            }
+            _ => Self::Nobody,
+        }
+    }
+
+    fn services(service: &str, transport: &str, instance: Option<Glob>, subtype: Option<Subtype>) -> Self {
+        let known = [Transport::Tcp, Transport::Udp].into_iter().find(|t| t.label().eq_ignore_ascii_case(transport));
+        let service = Glob::new(service);
+        known.map_or(Self::Nobody, |transport| Self::Services { service, transport, instance, subtype })
+    }
+
+    /// Every identity that is listed and meant, in order.
+    pub(super) fn slots<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Slot> {
+        let all = state.after(None).filter(|(id, _)| self.is_of_type(id.service_type()));
+        all.map(|(_, slot)| slot).filter(|slot| slot.instances().any(|instance| self.means(instance)))
+    }
+
+    fn is_of_type(&self, service_type: &ServiceType) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Host(_) => true,
+            Self::Addresses(label) => service_type.service().eq_ignore_ascii_case(label),
+            Self::Services { service, transport, .. } => {
+                service_type.transport() == *transport && service.matches(&format!("_{}", service_type.service()))
+            }
+        }
+    }
+
+    /// Whether it means an instance of such a type.
+    fn means(&self, instance: &Instance) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Host(label) => {
+                matches!(instance.host(), Host::Label(host) if host.as_str().eq_ignore_ascii_case(label))
+            }
+            Self::Addresses(_) => true,
+            Self::Services { instance: pattern, subtype, .. } => {
+                let name = instance.id().instance().as_str();
+                pattern.as_ref().is_none_or(|pattern| pattern.matches(name))
+                    && subtype.as_ref().is_none_or(|s| instance.registration.served_subtypes().contains(s))
+            }
+        }
+    }
+}

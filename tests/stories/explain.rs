@@ -1,0 +1,120 @@
+//! Why an answer is what it is: over HTTP and from the command line, beside what dig gets.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::dig::ask;
+use crate::support::{Launch, Portolan, run, wait_until};
+
+fn explain(portolan: &Portolan, query: &str) -> Value {
+    let response = portolan.get(&format!("/v1/explain?{query}"));
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
+}
+
+fn candidate<'a>(explanation: &'a Value, label: &str) -> &'a Value {
+    let all = explanation["instances"].as_array().unwrap();
+    all.iter().find(|one| one["name"].as_str().unwrap().starts_with(&format!("{label}."))).unwrap()
+}
+
+#[test]
+fn each_instance_is_in_the_answer_or_has_a_reason_not_to_be() {
+    let portolan = Launch::new().env("PORTOLAN_LEASE_SHORTEST", "1s").start();
+    let heartbeat = |instance: &str, more: Value| {
+        let mut body =
+            json!({"service": "auth", "instance": instance, "host": instance, "addresses": ["10.0.0.1"], "port": 80});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        portolan.heartbeat(&body);
+    };
+    heartbeat("up", json!({}));
+    heartbeat("starting", json!({"status": "starting"}));
+    heartbeat("drained", json!({}));
+    heartbeat("failing", json!({}));
+    heartbeat("short", json!({"lease": 1}));
+    let set = |instance: &str, status: Value| {
+        let path = format!("/v1/instances/_auth._tcp/{instance}/status");
+        portolan.request("PUT", &path, &[], &status.to_string()).expect(200);
+    };
+    set("drained", json!({"status": "out-of-service"}));
+    set("failing", json!({"status": "down", "reason": "no route"}));
+    let lapsed = wait_until("the short lease ends", Duration::from_secs(20), || {
+        let explanation = explain(&portolan, "name=_auth._tcp.registry.local&type=SRV");
+        (candidate(&explanation, "short")["status"] == "down").then_some(explanation)
+    });
+    for (label, reason) in [
+        ("starting", "it says that it is starting"),
+        ("drained", "drained by an operator"),
+        ("failing", "its check fails: no route"),
+        ("short", "its lease lapsed"),
+    ] {
+        let one = candidate(&lapsed, label);
+        assert_eq!((&one["answered"], &one["reason"]), (&json!(false), &json!(reason)), "{lapsed}");
+    }
+    assert!(candidate(&lapsed, "short")["since"].is_string());
+    assert_eq!(candidate(&lapsed, "up")["answered"], true);
+    assert_eq!((&lapsed["answered"], &lapsed["left_out"]), (&json!(1), &json!(4)));
+
+    let asked = ask(portolan.dns, &["SRV", "_auth._tcp.registry.local"]);
+    assert_eq!(asked.data(), ["0 0 80 up.registry.local."]);
+    assert_eq!(lapsed["records"], json!(["_auth._tcp.registry.local. 10 IN SRV 0 0 80 up.registry.local."]));
+    assert_eq!(
+        (&lapsed["code"], &lapsed["ttl"], &lapsed["ttl_from"]),
+        (&json!("NOERROR"), &json!(10), &json!("zone.ttl"))
+    );
+    assert_eq!(lapsed["zone"], "registry.local.");
+}
+
+#[test]
+fn sizes_and_truncation_are_those_that_dig_sees() {
+    let portolan = Portolan::start(&[]);
+    for n in 0..60 {
+        portolan.heartbeat(&json!({"service": "many", "instance": format!("m{n}"), "host": format!("h{n}"), "addresses": ["10.0.0.1"], "port": 80}));
+    }
+    let explanation = explain(&portolan, "name=_many._tcp.registry.local");
+    assert_eq!(explanation["type"], "SRV", "what one would ask for first");
+    for (size, arguments) in explanation["sizes"].as_array().unwrap().iter().zip([
+        &["+noedns", "+ignore", "+notcp"][..],
+        &["+edns=0", "+bufsize=1232", "+nocookie", "+ignore", "+notcp"],
+        &["+noedns", "+tcp"],
+    ]) {
+        let reply = ask(portolan.dns, &[arguments, &["SRV", "_many._tcp.registry.local"]].concat());
+        assert_eq!(size["truncated"], reply.has("tc"), "{size}");
+        assert_eq!(size["answers"], reply.data().len(), "{size}");
+    }
+}
+
+#[test]
+fn foreign_missing_and_malformed_questions_are_told_what_they_are() {
+    let portolan = Portolan::start(&[]);
+    let foreign = explain(&portolan, "name=example.org&type=A");
+    assert_eq!((&foreign["code"], &foreign["rule"]), (&json!("REFUSED"), &json!("in no zone of ours")));
+    let missing = explain(&portolan, "name=nothing.registry.local");
+    assert_eq!((&missing["code"], &missing["ttl_from"]), (&json!("NXDOMAIN"), &json!("zone.negative_ttl")));
+    for (query, kind) in [
+        ("", "invalid-parameter"),
+        ("name=a..b", "invalid-parameter"),
+        ("name=a&type=NOPE", "invalid-parameter"),
+        ("name=a&colour=red", "unknown-parameter"),
+    ] {
+        let response = portolan.get(&format!("/v1/explain?{query}"));
+        assert_eq!((response.status, &response.json()["type"]), (400, &json!(format!("/problems/{kind}"))), "{query}");
+    }
+}
+
+#[test]
+fn the_command_line_says_it_for_people() {
+    let portolan = Portolan::start(&[]);
+    portolan.heartbeat(
+        &json!({"service": "auth", "instance": "a1", "host": "web1", "addresses": ["10.0.0.1"], "port": 80}),
+    );
+    let text = run(&mut portolan.cli(&["explain", "_auth._tcp.registry.local", "PTR"]));
+    for part in
+        ["_auth._tcp.registry.local. 10 IN PTR a1._auth._tcp.registry.local.", "zone.ttl", "NOERROR", "UDP with EDNS"]
+    {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let nothing = portolan.cli(&["explain", "ghost.registry.local"]).output().unwrap();
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("NXDOMAIN"));
+}
