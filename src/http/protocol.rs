@@ -5,14 +5,16 @@
 //! after as long.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::HOST;
-use axum::http::{HeaderValue, Request, Response};
+use axum::http::{HeaderValue, Request, Response, Version};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::service::{Service, service_fn};
@@ -26,7 +28,7 @@ use tracing::debug;
 
 use super::Config;
 use super::activity::Activity;
-use super::request::{OverTls, Sender};
+use super::request::{DISCARDED_MAX, OverTls, Sender};
 
 /// Octets of a request's head, at most; a long query fits many times.
 const HEAD_MAX: u16 = 32 << 10;
@@ -127,8 +129,63 @@ impl Handler {
         {
             request.headers_mut().insert(HOST, host);
         }
+        let (request, sent) = keep(request);
         let Ok(response) = self.routes.call(request).await;
-        Ok(response.map(|body| Body::new(Taken { body, activity: self.activity })))
+        if let Some(sent) = &sent {
+            // Who takes longer than that has no need of it, or no will.
+            let _ = tokio::time::timeout(LINGER, sent.forget()).await;
+        }
+        Ok(response.map(|body| Body::new(Taken { body, activity: self.activity, _sent: sent })))
+    }
+}
+
+/// Keeps what a client of HTTP/2 sends until its answer is on its way. Who is refused before all of that was read would
+/// else find its stream cancelled, and the answer lost with it; so the stream ends without an error (RFC 9113 §8.1),
+/// and for clients that do not listen before they have sent all, the rest is read first.
+fn keep(request: Request<Incoming>) -> (Request<Body>, Option<Sent>) {
+    if request.version() != Version::HTTP_2 {
+        return (request.map(Body::new), None);
+    }
+    let (parts, body) = request.into_parts();
+    let sent = Sent(Arc::new(Mutex::new(body)));
+    (Request::from_parts(parts, Body::new(sent.clone())), Some(sent))
+}
+
+/// The body of a request; clones are of the same one.
+#[derive(Clone)]
+struct Sent(Arc<Mutex<Incoming>>);
+
+impl Sent {
+    fn body(&self) -> MutexGuard<'_, Incoming> {
+        // Whoever panicked was reading a frame: the next one is read, or is an error.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the rest and throws it away, unless it is too much.
+    async fn forget(&self) {
+        let mut length = 0;
+        while length < DISCARDED_MAX
+            && let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut *self.body()).poll_frame(context)).await
+        {
+            length += frame.data_ref().map_or(0, Bytes::len);
+        }
+    }
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut *self.body()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body().size_hint()
     }
 }
 
@@ -136,6 +193,7 @@ impl Handler {
 struct Taken {
     body: Body,
     activity: Activity,
+    _sent: Option<Sent>,
 }
 
 impl HttpBody for Taken {

@@ -19,7 +19,7 @@ use super::respond::Refused;
 
 /// Octets beyond the limit that are read and thrown away: a client that sends its whole body before it listens is
 /// told why it was refused, instead of finding its connection reset.
-const DISCARDED_MAX: usize = 8 << 20;
+pub(super) const DISCARDED_MAX: usize = 8 << 20;
 
 /// The address that the request came from.
 #[derive(Debug, Clone, Copy)]

@@ -96,3 +96,11 @@ fn a_handshake_that_stalls_is_cut_off_and_keeps_nobody_waiting() {
     assert_eq!(run(curl.arg(url)), "ok\n");
     assert!(is_closed(&mut stalled));
 }
+
+#[test]
+fn a_page_of_another_site_is_refused_over_tls_as_well() {
+    let started = start(&[]);
+    let (mut curl, url) = started.curl("/v1/heartbeat");
+    let shown = run(curl.args(["-H", "Origin: https://evil.example", "-d", r#"{"service":"web","port":1}"#, &url]));
+    assert!(shown.contains("/problems/cross-site"), "{shown}");
+}
