@@ -117,11 +117,12 @@ fn allocations(times: usize, opt: impl Fn(&Cookies) -> Vec<u8>) -> u64 {
 
 #[test]
 fn plain_questions_are_answered_without_allocating() {
+    type OptOf<'a> = &'a dyn Fn(&Cookies) -> Vec<u8>;
     let fresh = |cookies: &Cookies| {
         let (_, known) = cookies.examine(Some(b"31415926"), Ipv4Addr::LOCALHOST.into(), now());
         opt(&cookie(&known.unwrap()))
     };
-    let kinds: [(&str, &dyn Fn(&Cookies) -> Vec<u8>); 4] = [
+    let kinds: [(&str, OptOf<'_>); 4] = [
         ("without EDNS", &|_| Vec::new()),
         ("with EDNS", &|_| opt(&[])),
         ("with a client's cookie", &|_| opt(&cookie(b"31415926"))),
