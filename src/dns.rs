@@ -9,6 +9,8 @@
 //!               └─ message (hickory)        everything else
 //! ```
 //!
+//! How much of it there was, `counts` keeps where it happens and `metrics` tells.
+//!
 //! What is said is the zone's matter ([`Snapshot::answer`](crate::zone::Snapshot::answer)); both encoders write the
 //! same answer, which a test holds them to. Here is how it is said (RFC 1035, 6891, 7766) and to whom.
 

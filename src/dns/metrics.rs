@@ -125,8 +125,10 @@ fn spell(mut labels: &[u8], name: &mut String) {
         if !name.is_empty() {
             name.push('.');
         }
+        let start = name.len();
         // Letters, digits and hyphens (RFC 6335 §5.1).
-        name.extend(label.iter().map(|octet| char::from(octet.to_ascii_lowercase())));
+        name.push_str(str::from_utf8(label).unwrap_or_default());
+        name[start..].make_ascii_lowercase();
         labels = rest;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::dig::ask;
-use crate::support::{Portolan, python, tool, wait_until};
+use crate::support::{Launch, Portolan, python, run, tool, wait_until};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -109,6 +109,27 @@ fn every_question_is_counted_by_its_service_and_by_transport_and_code() {
     assert_eq!(page.responses("tcp", "NOTIMP"), 1.0);
     let took = |transport| page.value("portolan_dns_response_duration_seconds_count", &[("transport", transport)]);
     assert_eq!((took("udp"), took("tcp")), (18.0, 5.0));
+}
+
+#[test]
+fn encrypted_questions_are_counted_by_their_transport() {
+    let listen = ["PORTOLAN_DNS_TLS_LISTEN", "PORTOLAN_HTTP_TLS_LISTEN"];
+    let launch = listen.into_iter().fold(Launch::new(), |launch, variable| launch.env(variable, "127.0.0.1:0"));
+    let portolan = launch.env("PORTOLAN_TLS_SELF_SIGNED", "true").start();
+    register(&portolan, "auth");
+    for (over, key, times) in [("+tls", "dns_tls", 2), ("+https", "http_tls", 3)] {
+        let server: SocketAddr = portolan.ready[key][0].as_str().unwrap().parse().unwrap();
+        let (address, port) = (format!("@{}", server.ip()), server.port().to_string());
+        for _ in 0..times {
+            let question = [&address, "-p", &port, over, "_auth._tcp.registry.local", "SRV"];
+            let said = run(tool("kdig").args(question));
+            assert!(said.contains("status: NOERROR"), "{said}");
+        }
+    }
+    let page = Page::of(&portolan);
+    assert_eq!(["udp", "tls", "https"].map(|transport| page.responses(transport, "NOERROR")), [0.0, 2.0, 3.0]);
+    assert_eq!(page.queries("_auth._tcp"), 5.0);
+    assert_eq!(page.value("portolan_dns_response_duration_seconds_count", &[("transport", "tls")]), 2.0);
 }
 
 #[test]

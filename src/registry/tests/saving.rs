@@ -154,12 +154,14 @@ async fn a_failed_save_changes_nothing_and_heals_by_itself() {
     assert!(matches!(&refusal, Refusal::Store(why) if why.contains("no space is left")), "{refusal}");
     assert!(Arc::ptr_eq(&before, &registry.state()));
     assert!(registry.store_error().is_some());
+    assert_eq!(registry.shared.counts.failures.get(), 1);
 
     // Nobody calls; the writer tries again by itself until the store takes it.
     script.fail().await;
     script.grant().await;
     sleep(Duration::from_millis(1)).await;
     assert_eq!(registry.store_error(), None);
+    assert_eq!(registry.shared.counts.failures.get(), 2);
     assert_eq!(status(&registry, "kept"), Some(Status::Up));
 }
 
