@@ -32,7 +32,9 @@ mod lookup;
 mod lots;
 mod member;
 mod place;
+mod pointer;
 mod pool;
+mod reverse;
 mod seen;
 mod set;
 mod snapshot;
@@ -45,6 +47,7 @@ mod tests;
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{DomainName, NAME_MAX};
@@ -52,6 +55,7 @@ use crate::service::{DomainName, NAME_MAX};
 pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
 pub use lookup::Question;
 pub use place::Place;
+pub use reverse::reverse_name;
 pub use snapshot::{Sizes, Snapshot};
 pub use subject::Subject;
 #[cfg(test)]
@@ -73,6 +77,9 @@ pub struct Config {
     /// TTL of negative answers (RFC 2308 §5). Whole seconds.
     #[serde(with = "humantime_serde")]
     pub negative_ttl: Duration,
+    /// Prefixes whose addresses are answered with the hosts that have them, as reverse zones. They begin and end
+    /// where names have labels: see [`reverse_name`].
+    pub reverse: Vec<IpNet>,
 }
 
 impl Default for Config {
@@ -81,6 +88,7 @@ impl Default for Config {
             domains: vec!["registry.local".parse().expect("a valid name")],
             ttl: Duration::from_secs(10),
             negative_ttl: Duration::from_secs(5),
+            reverse: Vec::new(),
         }
     }
 }

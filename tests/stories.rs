@@ -21,6 +21,7 @@ mod stories {
     mod dns_octets;
     mod dns_peers;
     mod dns_registration;
+    mod dns_reverse;
     mod dns_rrl;
     mod dns_srv;
     mod dns_storm;

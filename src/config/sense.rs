@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use crate::mdns::Mdns;
 use crate::service::{Address, AddressError, DomainName};
-use crate::zone::DOMAIN_MAX;
+use crate::zone::{DOMAIN_MAX, reverse_name};
 
 use super::{Config, ConfigError, log, refuse};
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_data_dir(config)?;
     check_domains(config)?;
+    check_reverse(config)?;
     check_advertised(config)?;
     check_hosts(config)?;
     check_not_empty("http.listen", &config.http.listen, 8420)?;
@@ -48,6 +49,30 @@ fn check_domains(config: &Config) -> Result<(), ConfigError> {
                 return refuse(KEY, format!("has {domain} and {other}, one within the other; keep one of them"));
             }
         }
+    }
+    Ok(())
+}
+
+fn check_reverse(config: &Config) -> Result<(), ConfigError> {
+    const KEY: &str = "zone.reverse";
+    let mut names: Vec<DomainName> = Vec::new();
+    for net in &config.zone.reverse {
+        let Some(name) = reverse_name(net) else {
+            let reason = format!(
+                "has {net}, which is no reverse zone; give the first address of the prefix, with a length of 8, 16 or \
+                 24 for IPv4, or a multiple of 4 below 128 for IPv6, such as 10.0.0.0/8 or 2001:db8::/32"
+            );
+            return refuse(KEY, reason);
+        };
+        for other in config.zone.domains.iter().chain(&names) {
+            if name.labels_below(other).is_some() || other.labels_below(&name).is_some() {
+                return refuse(
+                    KEY,
+                    format!("has {net}, whose zone {name} and {other} are one within the other; keep one"),
+                );
+            }
+        }
+        names.push(name);
     }
     Ok(())
 }
@@ -199,6 +224,27 @@ mod tests {
         let refusal = check(52).unwrap_err();
         assert!(refusal.starts_with("zone.domains has zzz"), "{refusal}");
         assert!(refusal.contains("is 118 octets long in wire form; at most 117 are allowed"), "{refusal}");
+    }
+
+    #[test]
+    fn a_reverse_zone_is_a_prefix_that_has_a_name_and_lies_apart() {
+        let check = |prefixes: &[&str]| {
+            let mut config = Config::default();
+            config.zone.domains.push("9.in-addr.arpa".parse().unwrap());
+            config.zone.reverse = prefixes.iter().map(|text| text.parse().unwrap()).collect();
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["10.0.0.0/8", "192.168.1.0/24", "2001:db8::/32", "fd00::/12"]), Ok(()));
+        for prefix in ["10.0.0.0/12", "10.1.0.0/8", "0.0.0.0/0", "2001:db8::/33", "2001:db8::1/64", "192.0.2.1/32"] {
+            let refusal = check(&[prefix]).unwrap_err();
+            assert!(
+                refusal.starts_with(&format!("zone.reverse has {prefix}, which is no reverse zone; give")),
+                "{refusal}"
+            );
+        }
+        for pair in [["10.0.0.0/8", "10.1.0.0/16"], ["10.1.0.0/16", "10.0.0.0/8"], ["9.1.0.0/16", "10.0.0.0/8"]] {
+            assert!(check(&pair).unwrap_err().contains("one within the other"), "{pair:?}");
+        }
     }
 
     #[test]

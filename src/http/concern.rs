@@ -1,7 +1,11 @@
 //! Which instances a name in DNS is about, by its labels (RFC 6763 §4.1, §7.1): also those that are not in the answer.
 
+use std::net::IpAddr;
+
+use hickory_proto::rr::Name;
+
 use crate::registry::{Slot, State};
-use crate::service::{Glob, Host, Instance, ServiceType, Subtype, Transport};
+use crate::service::{DomainName, Glob, Host, Instance, ServiceType, Subtype, Transport};
 use crate::zone::Subject;
 
 /// The instances that a name is about.
@@ -9,6 +13,8 @@ pub(super) enum Concern {
     Nobody,
     /// On this host.
     Host(String),
+    /// With this address.
+    Address(IpAddr),
     /// Of a service of this name, over either transport.
     Addresses(String),
     /// Of service types, perhaps of some of their names, or in a subtype.
@@ -21,8 +27,12 @@ pub(super) enum Concern {
 }
 
 impl Concern {
-    /// Reads the labels in front of the zone. What a single one is, `subject` says.
-    pub(super) fn of(labels: &[&[u8]], subject: Subject) -> Self {
+    /// Reads a name that is in one of `zones`, or an address. What a single label is, `subject` says.
+    pub(super) fn of(name: &DomainName, zones: &[DomainName], subject: Subject) -> Self {
+        if subject == Subject::Address {
+            return address(name).map_or(Self::Nobody, Self::Address);
+        }
+        let labels = zones.iter().find_map(|zone| name.labels_below(zone)).unwrap_or_default();
         let texts: Option<Vec<_>> = labels.iter().map(|label| std::str::from_utf8(label).ok()).collect();
         match texts.as_deref() {
             Some([label]) if subject == Subject::Host => Self::Host((*label).to_owned()),
@@ -52,7 +62,7 @@ impl Concern {
     fn is_of_type(&self, service_type: &ServiceType) -> bool {
         match self {
             Self::Nobody => false,
-            Self::Host(_) => true,
+            Self::Host(_) | Self::Address(_) => true,
             Self::Addresses(label) => service_type.service().eq_ignore_ascii_case(label),
             Self::Services { service, transport, .. } => {
                 service_type.transport() == *transport && service.matches(&format!("_{}", service_type.service()))
@@ -67,6 +77,7 @@ impl Concern {
             Self::Host(label) => {
                 matches!(instance.host(), Host::Label(host) if host.as_str().eq_ignore_ascii_case(label))
             }
+            Self::Address(address) => instance.registration.addresses.iter().any(|own| own.get() == *address),
             Self::Addresses(_) => true,
             Self::Services { instance: pattern, subtype, .. } => {
                 let name = instance.id().instance().as_str();
@@ -75,4 +86,10 @@ impl Concern {
             }
         }
     }
+}
+
+/// The address that a name in a reverse zone is of, where it is of a whole one (RFC 1035 §3.5, RFC 3596 §2.5).
+fn address(name: &DomainName) -> Option<IpAddr> {
+    let network = Name::from_labels(name.labels()).ok()?.parse_arpa_name().ok()?;
+    (network.prefix_len() == network.max_prefix_len()).then(|| network.addr())
 }

@@ -57,8 +57,7 @@ impl Edge {
     fn explained(&self, name: &DomainName, rtype: Option<u16>, sender: IpAddr) -> Explanation {
         let state = self.registry.state();
         let (subject, reply) = self.name_server.explain(name, rtype, sender);
-        let labels = self.terms.zones.iter().find_map(|zone| name.labels_below(zone));
-        let concern = Concern::of(&labels.unwrap_or_default(), subject);
+        let concern = Concern::of(name, &self.terms.zones, subject);
         let (mut answered, mut left_out) = (Vec::new(), Vec::new());
         for slot in concern.slots(&state) {
             for instance in slot.instances() {

@@ -12,6 +12,7 @@ use super::group::{Group, Served};
 use super::host::{Counted, Host};
 use super::member::{Member, Target, V4, V6};
 use super::place::Place;
+use super::pointer::HostName;
 use super::pool::Pool;
 use super::seen::Seen;
 use super::set::Set;
@@ -142,6 +143,8 @@ pub(super) enum Data<'a> {
     Instances(&'a Group, &'a Group, &'a Zone),
     /// SRV of the members of a type or subtype.
     Targets(&'a Group, &'a Zone),
+    /// PTR to hosts that have an address.
+    Hosts(&'a Set<HostName>, &'a Zone),
     Target(&'a Member, &'a Zone),
     Txt(&'a Member),
     MatchedInstances(Vec<(&'a Member, &'a Group)>, &'a Zone),
@@ -170,6 +173,9 @@ impl<'a> Rrset<'a> {
             Data::Targets(group, zone) => {
                 let mut distinct = Distinct::new();
                 group.each(seed, |m| if distinct.is_new(m) { visit(zone.srv(m)) } else { ControlFlow::Continue(()) })
+            }
+            Data::Hosts(hosts, zone) => {
+                hosts.iter_from(seed).try_for_each(|host| visit(Rdata::Name(zone.child(host.label()))))
             }
             Data::Target(member, zone) => visit(zone.srv(member)),
             Data::Txt(member) => visit(Rdata::Octets(member.txt())),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Config;
 use super::host::Host;
 use super::labels::Labels;
+use super::reverse::Reverse;
 use crate::service::{Address, DomainName};
 
 /// The label of the name server in each zone, as it is on the wire.
@@ -24,6 +25,7 @@ const TTL_MAX: u64 = (1 << 31) - 1;
 #[derive(Debug)]
 pub(super) struct Zones {
     pub(super) all: Box<[Zone]>,
+    pub(super) reverse: Box<[Reverse]>,
     /// Seconds.
     pub(super) ttl: u32,
     /// Seconds.
@@ -46,7 +48,13 @@ impl Zones {
         let ttl = seconds(config.ttl);
         let all = config.domains.iter().map(Zone::new).collect();
         let name_server = Host::of(NAME_SERVER, name_server);
-        Self { all, ttl, negative_ttl: seconds(config.negative_ttl), name_server }
+        let reverse = config.reverse.iter().filter_map(Reverse::new).collect();
+        Self { all, reverse, ttl, negative_ttl: seconds(config.negative_ttl), name_server }
+    }
+
+    /// The first zone, which reverse zones point to.
+    pub(super) fn home(&self) -> &Zone {
+        self.all.first().expect("there is at least one zone")
     }
 
     /// The zone that a name in lower case is at or below, and the labels in front of it. It is the only one: no zone

@@ -86,7 +86,9 @@ impl Snapshot {
         let Some(folded) = buffer.get_mut(..question.name.len()) else { return Answer::Refused };
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
-        let Some((zone, labels)) = self.fixed.enclosing(folded) else { return Answer::Refused };
+        let Some((zone, labels)) = self.fixed.enclosing(folded) else {
+            return self.answer_backwards(folded, question);
+        };
         match self.find(&labels, question.globs) {
             None => Answer::NxDomain(self.negative(zone)),
             Some(found) => {

@@ -9,6 +9,7 @@ use super::host::Host;
 use super::index::Index;
 use super::member::{Member, prefixed};
 use super::place::{Place, Places};
+use super::reverse::Backwards;
 use super::set::{Keyed, Set};
 use super::ttl::Ttls;
 use crate::service::{Address, Change, Instance, InstanceId, Revision, Subtype};
@@ -24,6 +25,7 @@ pub struct Snapshot {
     places: Places,
     /// By `web1`.
     hosts: Index<Host>,
+    pub(super) backwards: Backwards,
     /// The types that have a served instance.
     pub(super) served: Set<Served>,
     pub(super) served_ttls: Ttls,
@@ -49,6 +51,7 @@ impl Snapshot {
             types: Index::new(),
             places: Places::default(),
             hosts: Index::new(),
+            backwards: Backwards::new(),
             served: Set::new(),
             served_ttls: Ttls::default(),
         }
@@ -114,6 +117,12 @@ impl Snapshot {
             self.serial = serial(change.revision);
             self.list(served_before, served_after);
             self.move_host(old.as_ref(), new.as_ref());
+            if let Some(old) = &old {
+                self.backwards.remove(&self.fixed.reverse, old);
+            }
+            if let Some(new) = &new {
+                self.backwards.add(&self.fixed.reverse, new, zone_ttl);
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Subject {
     Instance,
     /// A pattern.
     Glob,
+    /// An address, or one that was begun, in a reverse zone.
+    Address,
 }
 
 impl Snapshot {
@@ -43,7 +45,10 @@ impl Snapshot {
         let Some(folded) = folded.get_mut(..question.name.len()) else { return (Subject::Foreign, None) };
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
-        let Some((zone, labels)) = self.fixed.enclosing(folded) else { return (Subject::Foreign, None) };
+        let Some((zone, labels)) = self.fixed.enclosing(folded) else {
+            let reverse = self.enclosing_reverse(folded).map(|(zone, _)| &zone.name);
+            return (if reverse.is_some() { Subject::Address } else { Subject::Foreign }, reverse);
+        };
         let is_subtype = labels.as_slice().len() == 4;
         let subject = match self.find(&labels, question.globs) {
             None => Subject::Missing,
@@ -74,7 +79,7 @@ impl Subject {
     pub fn usual_type(self) -> u16 {
         match self {
             Self::Apex => rtype::SOA,
-            Self::Browse | Self::Services | Self::Glob => rtype::PTR,
+            Self::Browse | Self::Services | Self::Glob | Self::Address => rtype::PTR,
             Self::Service | Self::Subtype | Self::Instance => rtype::SRV,
             Self::Foreign | Self::Missing | Self::Empty | Self::Host | Self::Addresses => rtype::A,
         }
@@ -99,6 +104,7 @@ impl fmt::Display for Subject {
             Self::Subtype => "a subtype: SRV and PTR of the instances in it that are up",
             Self::Instance => "an instance: its SRV and TXT",
             Self::Glob => "a pattern: SRV and PTR of every instance that matches and is up, up to dns.glob_limit",
+            Self::Address => "an address in a reverse zone: PTR to the hosts that have it",
         })
     }
 }

@@ -118,3 +118,14 @@ fn the_command_line_says_it_for_people() {
     assert_eq!(nothing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("NXDOMAIN"));
 }
+
+#[test]
+fn an_address_in_a_reverse_zone_tells_whose_it_is() {
+    let portolan = Launch::new().env("PORTOLAN_ZONE_REVERSE", "10.0.0.0/8").start();
+    portolan.heartbeat(
+        &json!({"service": "auth", "instance": "a1", "host": "web1", "addresses": ["10.0.0.7"], "port": 80}),
+    );
+    let explanation = explain(&portolan, "name=7.0.0.10.in-addr.arpa");
+    assert_eq!((&explanation["type"], &explanation["zone"]), (&json!("PTR"), &json!("10.in-addr.arpa.")));
+    assert_eq!(candidate(&explanation, "a1")["answered"], true);
+}
