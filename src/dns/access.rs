@@ -30,8 +30,8 @@ impl Access {
     }
 
     fn has(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        self.glob_from.is_empty() || self.glob_from.iter().any(|network| network.contains(&client))
+        let is_in = |network: &IpNet| network.contains(&client.to_canonical());
+        self.glob_from.is_empty() || self.glob_from.iter().any(is_in)
     }
 }
 

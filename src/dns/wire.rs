@@ -157,14 +157,18 @@ impl<'b> Message<'b> {
     }
 
     /// Writes records until the buffer is full, which gives `None`; what is written and counted stays.
+    #[inline]
     fn rrset(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> Option<()> {
+        let pointer = rrset.owner.as_ref().map_or(Some(TO_QUESTION), |owner| self.names.pointer_to(owner, 0));
         let ([type0, type1], [class0, class1]) = (rrset.rtype.to_be_bytes(), CLASS_IN);
-        let [ttl0, ttl1, ttl2, ttl3] = rrset.ttl.to_be_bytes();
+        let ([owner0, owner1], [ttl0, ttl1, ttl2, ttl3]) = (pointer.unwrap_or_default(), rrset.ttl.to_be_bytes());
         // The length of the data follows when it is known.
-        let head = [type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0];
+        let head = [owner0, owner1, type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0];
+        // The owner, which the message does not have yet.
+        let owner = rrset.owner.as_ref().filter(|_| pointer.is_none());
         let written = rrset.records(seed, |rdata| {
             let start = self.length;
-            if self.record(rrset.owner.as_ref(), head, &rdata).is_none() {
+            if self.record(&head, owner, &rdata).is_none() {
                 // What was remembered since is nothing to anybody: no other record follows.
                 self.length = start;
                 return ControlFlow::Break(());
@@ -176,12 +180,14 @@ impl<'b> Message<'b> {
     }
 
     #[inline]
-    fn record(&mut self, owner: Option<&Name<'_>>, head: [u8; 10], rdata: &Rdata<'_>) -> Option<()> {
-        match owner {
-            None => self.put_array(&TO_QUESTION)?,
-            Some(owner) => self.owner(owner)?,
+    fn record(&mut self, head: &[u8; 12], owner: Option<&Name<'_>>, rdata: &Rdata<'_>) -> Option<()> {
+        match (owner, head) {
+            (None, _) => self.put_array(head)?,
+            (Some(owner), [_, _, behind_owner @ ..]) => {
+                self.owner(owner)?;
+                self.put_array(behind_owner)?;
+            }
         }
-        self.put_array(&head)?;
         let start = self.length;
         match rdata {
             Rdata::Octets(octets) => match (octets.as_array(), octets.as_array()) {
@@ -236,6 +242,7 @@ impl<'b> Message<'b> {
         self.put(last)
     }
 
+    #[inline]
     fn written_out(&mut self, name: &Name<'_>) -> Option<()> {
         let [first, middle, last] = name.0;
         // Else it lies elsewhere, and nothing of the zone ends like it.
@@ -306,6 +313,7 @@ impl Names {
     const NONE: Self = Self { last: Known(0, 0), middle: Known(0, 0), first: [Known(0, 0); NAMES], count: 0 };
 
     /// To the name from its `n`th piece on.
+    #[inline]
     fn pointer_to(&self, name: &Name<'_>, n: usize) -> Option<[u8; 2]> {
         let [first, middle, last] = addresses(name);
         if self.last.0 != last {
@@ -319,6 +327,7 @@ impl Names {
         Some(known.1.to_be_bytes())
     }
 
+    #[inline]
     fn remember(&mut self, name: &Name<'_>, n: usize, offset: usize) {
         let [first, middle, last] = addresses(name);
         let Some(offset) = u16::try_from(offset).ok().filter(|offset| *offset < POINTER_END) else { return };
@@ -346,6 +355,7 @@ impl Names {
     }
 }
 
+#[inline]
 fn addresses(name: &Name<'_>) -> [usize; 3] {
     let [first, middle, last] = name.0;
     [first.as_ptr().addr(), middle.as_ptr().addr(), last.as_ptr().addr()]

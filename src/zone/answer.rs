@@ -153,6 +153,7 @@ pub(super) enum Data<'a> {
 
 impl<'a> Rrset<'a> {
     /// Hands every record to `visit`, beginning with the one that `seed` picks, until that breaks.
+    #[inline]
     pub fn records<B>(&self, seed: usize, mut visit: impl FnMut(Rdata<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
         match &self.data {
             Data::Soa(zone, numbers) => visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers)),
@@ -248,12 +249,14 @@ impl<'a, B, F: FnMut(Rrset<'a>) -> ControlFlow<B>> Additionals<'a, F> {
     }
 
     fn addresses(&mut self, owner: Name<'a>, ttl: u32, a: Data<'a>, aaaa: Data<'a>) -> ControlFlow<B> {
-        for (rtype, data) in [(rtype::A, a), (rtype::AAAA, aaaa)] {
-            if !data.is_empty() {
-                (self.visit)(Rrset { owner: Some(owner), rtype, ttl, data })?;
+        let mut give = |rtype, data: Data<'a>| {
+            if data.is_empty() {
+                return ControlFlow::Continue(());
             }
-        }
-        ControlFlow::Continue(())
+            (self.visit)(Rrset { owner: Some(owner), rtype, ttl, data })
+        };
+        give(rtype::A, a)?;
+        give(rtype::AAAA, aaaa)
     }
 }
 
