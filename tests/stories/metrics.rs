@@ -166,13 +166,17 @@ fn what_the_rate_limit_holds_back_is_counted_by_what_became_of_it() {
     for _ in 0..20 {
         socket.send_to(QUESTION, portolan.dns).unwrap();
     }
-    let all_asked = || Some(Page::of(&portolan)).filter(|page| page.queries("_auth._tcp") == 20.0);
-    let page = wait_until("all questions are counted", Duration::from_secs(20), all_asked);
-    let limited = |action| page.value("portolan_dns_rate_limited_responses_total", &[("action", action)]);
-    // Twenty questions take less than two seconds: at most three were sent whole.
-    assert!(limited("dropped") >= 8.0 && limited("slipped") >= 7.0);
-    assert_eq!(limited("dropped") + page.responses("udp", "NOERROR"), 20.0);
-    assert_eq!(page.value("portolan_dns_truncated_responses_total", &[("transport", "udp")]), limited("slipped"));
+    let limited = |page: &Page, action| page.value("portolan_dns_rate_limited_responses_total", &[("action", action)]);
+    let all_judged = |page: &Page| limited(page, "dropped") + page.responses("udp", "NOERROR") == 20.0;
+    let page = wait_until("what became of each question is counted", Duration::from_secs(20), || {
+        Some(Page::of(&portolan)).filter(all_judged)
+    });
+    assert_eq!(page.queries("_auth._tcp"), 20.0);
+    let [dropped, slipped] = ["dropped", "slipped"].map(|action| limited(&page, action));
+    // Twenty questions take less than two seconds: at most three were sent whole. Which of the rest slip is left to
+    // chance: that all or none of them do is one in 2^16.
+    assert!(dropped + slipped >= 17.0 && dropped > 0.0 && slipped > 0.0, "{dropped} dropped, {slipped} slipped");
+    assert_eq!(page.value("portolan_dns_truncated_responses_total", &[("transport", "udp")]), slipped);
 }
 
 #[test]
