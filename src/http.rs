@@ -33,6 +33,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
@@ -143,7 +144,8 @@ impl Http {
     ) {
         let guard = guard::Guard::new(&self.config, &terms.zones);
         let (scrapes, requests) = (Scrapes::new(metrics), self.requests);
-        let edge = Edge { registry, terms, name_server, guard, scrapes, requests, config: self.config, stop };
+        let (explaining, config) = (Arc::default(), self.config);
+        let edge = Edge { registry, terms, name_server, guard, scrapes, explaining, requests, config, stop };
         let edge = Arc::new(edge);
         let acceptor = identity.acceptor(ALPN);
         let plain = self.plain.into_iter().map(|listener| (listener, None));
@@ -161,6 +163,8 @@ struct Edge {
     name_server: Arc<dyn NameServer>,
     guard: guard::Guard,
     scrapes: Scrapes,
+    /// Whose turn it is to have an answer explained.
+    explaining: Arc<Mutex<()>>,
     requests: Requests,
     config: Config,
     stop: CancellationToken,

@@ -7,6 +7,7 @@
 //!
 //! Signals are left to the program: whoever embeds a server has its own way to stop.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,8 +162,14 @@ impl NameServer for Messages {
         Some((message, max_age))
     }
 
-    fn explain(&self, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> (Subject, Reply) {
-        self.explain(name, rtype, client)
+    fn explain(
+        &self,
+        zone: &Snapshot,
+        name: &DomainName,
+        rtype: Option<u16>,
+        client: IpAddr,
+    ) -> (Subject, Reply, HashSet<String>) {
+        self.explain(zone, name, rtype, client)
     }
 }
 

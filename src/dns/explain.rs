@@ -1,5 +1,6 @@
 //! What would be answered to a question, for people who wonder: the reply itself, taken apart.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_server::proto::op::Message;
@@ -13,7 +14,7 @@ use super::respond::respond;
 use super::transport::Transport;
 use crate::api::{Reply, Size};
 use crate::service::DomainName;
-use crate::zone::{self, Subject};
+use crate::zone::{self, Snapshot, Subject};
 
 /// Records that are shown, at most: they are for people.
 const SHOWN_MAX: usize = 100;
@@ -24,17 +25,22 @@ const HEAD_WITH_OPT: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
 const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 
 impl Messages {
-    /// What `client` would be told of a name; without a type, of the one that one would ask for first. Nothing is
-    /// counted.
-    pub fn explain(&self, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> (Subject, Reply) {
-        let state = self.0.registry.state();
+    /// What `client` would be told by `snapshot` of a name; without a type, of the one that one would ask for first. The
+    /// data of all records of the answer come beside it, in lower case. Nothing is counted.
+    pub fn explain(
+        &self,
+        snapshot: &Snapshot,
+        name: &DomainName,
+        rtype: Option<u16>,
+        client: IpAddr,
+    ) -> (Subject, Reply, HashSet<String>) {
         // Of the client's port nothing depends.
         let client = SocketAddr::from((client, 0));
-        let over = |transport| self.0.context(&state.zone, transport, client, 0);
+        let over = |transport| self.0.context(snapshot, transport, client, 0);
         let (udp, tcp) = (over(Transport::Udp), over(Transport::Tcp));
 
         let globs = tcp.access.globs(client.ip());
-        let (subject, zone) = state.zone.subject(&zone::Question { name: name.as_wire(), rtype: 0, globs });
+        let (subject, zone) = snapshot.subject(&zone::Question { name: name.as_wire(), rtype: 0, globs });
         let rtype = rtype.unwrap_or_else(|| subject.usual_type());
         let question = Question { name: name.as_wire(), rtype, class: CLASS_IN };
         let remark = ExtendedError::of(&question, &tcp.answer(&question), &tcp);
@@ -47,9 +53,7 @@ impl Messages {
         ];
         let whole = Message::from_vec(&whole).unwrap_or_else(|_| Message::query());
         let (ttl, ttl_from) = match (whole.answers.first(), whole.authorities.first()) {
-            (Some(record), _) if record.ttl < state.zone.ttl() => {
-                (record.ttl, "the shortest lease among them, or mDNS")
-            }
+            (Some(record), _) if record.ttl < snapshot.ttl() => (record.ttl, "the shortest lease among them, or mDNS"),
             (Some(record), _) => (record.ttl, "zone.ttl"),
             (None, Some(soa)) => (soa.ttl, "zone.negative_ttl"),
             (None, None) => (0, ""),
@@ -67,7 +71,8 @@ impl Messages {
             records: whole.answers.iter().take(SHOWN_MAX).map(text).collect(),
             sizes: sizes.into(),
         };
-        (subject, reply)
+        let all = whole.answers.iter().map(|record| data(record).to_ascii_lowercase()).collect();
+        (subject, reply, all)
     }
 }
 
@@ -106,15 +111,22 @@ fn code(message: &Message) -> String {
 
 /// A record in presentation form (RFC 1035 §5.1).
 fn text(record: &Record) -> String {
-    let name = |name: &Name| DomainName::from_labels(name.iter()).map_or_else(|_| name.to_string(), |n| n.to_string());
-    let data = match &record.data {
+    format!("{} {} IN {} {}", name(&record.name), record.ttl, record.record_type(), data(record))
+}
+
+fn data(record: &Record) -> String {
+    match &record.data {
         RData::SRV(srv) => format!("{} {} {} {}", srv.priority, srv.weight, srv.port, name(&srv.target)),
         RData::PTR(target) => name(&target.0),
         RData::NS(target) => name(&target.0),
         RData::TXT(txt) => txt.txt_data.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
-    };
-    format!("{} {} IN {} {data}", name(&record.name), record.ttl, record.record_type())
+    }
+}
+
+/// hickory's own text escapes in octal.
+fn name(name: &Name) -> String {
+    DomainName::from_labels(name.iter()).map_or_else(|_| name.to_string(), |name| name.to_string())
 }
 
 fn quoted(text: &[u8]) -> String {

@@ -19,7 +19,9 @@ pub(super) enum Concern {
     Addresses(String),
     /// Of service types, perhaps of some of their names, or in a subtype.
     Services {
-        service: Glob,
+        service: String,
+        /// The same, compiled.
+        pattern: Glob,
         transport: Transport,
         instance: Option<Glob>,
         subtype: Option<Subtype>,
@@ -49,14 +51,35 @@ impl Concern {
 
     fn services(service: &str, transport: &str, instance: Option<Glob>, subtype: Option<Subtype>) -> Self {
         let known = [Transport::Tcp, Transport::Udp].into_iter().find(|t| t.label().eq_ignore_ascii_case(transport));
-        let service = Glob::new(service);
-        known.map_or(Self::Nobody, |transport| Self::Services { service, transport, instance, subtype })
+        let (service, pattern) = (service.to_owned(), Glob::new(service));
+        known.map_or(Self::Nobody, |transport| Self::Services { service, pattern, transport, instance, subtype })
     }
 
-    /// Every identity that is listed and meant, in order.
-    pub(super) fn slots<'a>(&'a self, state: &'a State) -> impl Iterator<Item = &'a Slot> {
+    /// Every identity that is listed and meant, in order. Only patterns, hosts and addresses take a look at all.
+    pub(super) fn slots<'a>(&'a self, state: &'a State) -> Box<dyn Iterator<Item = &'a Slot> + 'a> {
+        let means = |slot: &&Slot| slot.instances().any(|instance| self.means(instance));
+        if let Some(types) = self.types() {
+            let of_type = |wanted| state.of_type(&wanted).map(|(_, slot)| slot).collect::<Vec<_>>();
+            return Box::new(types.into_iter().flat_map(of_type).filter(means));
+        }
         let all = state.after(None).filter(|(id, _)| self.is_of_type(id.service_type()));
-        all.map(|(_, slot)| slot).filter(|slot| slot.instances().any(|instance| self.means(instance)))
+        Box::new(all.map(|(_, slot)| slot).filter(means))
+    }
+
+    /// The service types, where they are known by name.
+    fn types(&self) -> Option<Vec<ServiceType>> {
+        let of = |service: &str, transport: Transport| format!("{service}.{}", transport.label()).parse().ok();
+        match self {
+            Self::Nobody => Some(Vec::new()),
+            Self::Addresses(label) => {
+                let both = [Transport::Tcp, Transport::Udp].map(|transport| of(&format!("_{label}"), transport));
+                Some(both.into_iter().flatten().collect())
+            }
+            Self::Services { service, transport, .. } => {
+                (!Glob::is_pattern(service)).then(|| of(service, *transport).into_iter().collect())
+            }
+            Self::Host(_) | Self::Address(_) => None,
+        }
     }
 
     fn is_of_type(&self, service_type: &ServiceType) -> bool {
@@ -64,8 +87,8 @@ impl Concern {
             Self::Nobody => false,
             Self::Host(_) | Self::Address(_) => true,
             Self::Addresses(label) => service_type.service().eq_ignore_ascii_case(label),
-            Self::Services { service, transport, .. } => {
-                service_type.transport() == *transport && service.matches(&format!("_{}", service_type.service()))
+            Self::Services { pattern, transport, .. } => {
+                service_type.transport() == *transport && pattern.matches(&format!("_{}", service_type.service()))
             }
         }
     }
@@ -79,9 +102,9 @@ impl Concern {
             }
             Self::Address(address) => instance.registration.addresses.iter().any(|own| own.get() == *address),
             Self::Addresses(_) => true,
-            Self::Services { instance: pattern, subtype, .. } => {
+            Self::Services { instance: wanted, subtype, .. } => {
                 let name = instance.id().instance().as_str();
-                pattern.as_ref().is_none_or(|pattern| pattern.matches(name))
+                wanted.as_ref().is_none_or(|wanted| wanted.matches(name))
                     && subtype.as_ref().is_none_or(|s| instance.registration.served_subtypes().contains(s))
             }
         }

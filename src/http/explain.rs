@@ -1,5 +1,6 @@
 //! `GET /v1/explain?name=&type=`: what DNS would answer, which instances are in that, which are not, and why.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hickory_proto::rr::RecordType;
 
-use crate::api::{Candidate, Explanation, Instance, Reply, invalid_parameter, unknown_parameter};
+use crate::api::{Candidate, Explanation, Instance, Kind, Problem, Reply, invalid_parameter, unknown_parameter};
 use crate::registry::Slot;
-use crate::service::{self, Address, Check, DomainName, Status};
+use crate::service::{self, Check, DomainName, Host, Status};
+use crate::zone::Subject;
 
 use super::Edge;
 use super::concern::Concern;
@@ -36,9 +38,15 @@ pub(super) async fn explain(
         }
     }
     let name = name.ok_or_else(|| invalid_parameter("name", "is missing; give a whole name"))?;
-    // A host may be that of any instance: all are looked at, while others are served.
-    let explained = tokio::task::spawn_blocking(move || edge.explained(&name, rtype, sender)).await;
-    Ok(respond::document(StatusCode::OK, &explained.expect("explaining does not panic")))
+    // A host may be that of any instance: all are looked at, while others are served, and by one request at a time.
+    let turn = Arc::clone(&edge.explaining).lock_owned().await;
+    let explained = tokio::task::spawn_blocking(move || {
+        // Held to the end, also where the client has gone.
+        let _turn = turn;
+        edge.explained(&name, rtype, sender)
+    });
+    let stopped = |_| Problem::new(Kind::ShuttingDown, "the registry is shutting down");
+    Ok(respond::document(StatusCode::OK, &explained.await.map_err(stopped)?))
 }
 
 fn invalid(key: &str, error: &impl ToString) -> Refused {
@@ -56,44 +64,96 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 impl Edge {
     fn explained(&self, name: &DomainName, rtype: Option<u16>, sender: IpAddr) -> Explanation {
         let state = self.registry.state();
-        let (subject, reply) = self.name_server.explain(name, rtype, sender);
+        let (subject, reply, data) = self.name_server.explain(&state.zone, name, rtype, sender);
         let concern = Concern::of(name, &self.terms.zones, subject);
+        let answer = Contents::of(&reply, data, subject, &self.terms.zones);
         let (mut answered, mut left_out) = (Vec::new(), Vec::new());
+        let (mut in_it, mut not_in_it) = (0, 0);
         for slot in concern.slots(&state) {
             for instance in slot.instances() {
-                let reason = reason(slot, instance, &reply, answered.len());
-                let list = if reason.is_none() { &mut answered } else { &mut left_out };
-                list.push((instance, reason));
+                let reason = reason(slot, instance, &answer);
+                let (count, shown) = match reason {
+                    None => (&mut in_it, &mut answered),
+                    Some(_) => (&mut not_in_it, &mut left_out),
+                };
+                *count += 1;
+                if shown.len() < SHOWN_MAX {
+                    shown.push(self.candidate(instance, reason));
+                }
             }
         }
-        Explanation {
-            answered: answered.len(),
-            left_out: left_out.len(),
-            instances: answered
-                .iter()
-                .chain(&left_out)
-                .take(SHOWN_MAX)
-                .map(|(i, r)| self.candidate(i, r.as_ref()))
-                .collect(),
-            reply,
-        }
+        answered.append(&mut left_out);
+        answered.truncate(SHOWN_MAX);
+        Explanation { reply, instances: answered, answered: in_it, left_out: not_in_it }
     }
 
-    fn candidate(&self, instance: &service::Instance, reason: Option<&String>) -> Candidate {
+    fn candidate(&self, instance: &service::Instance, reason: Option<String>) -> Candidate {
         let view = Instance::of(instance, self.registry.expires_at(instance), &self.terms);
         Candidate {
             name: view.name,
             source: view.source,
             status: view.status,
             answered: reason.is_none(),
-            reason: reason.cloned(),
+            reason,
             since: instance.facts.lapsed.and(view.expires_at),
         }
     }
 }
 
-/// Why the answer does not have an instance; `before` others of the same question are in it.
-fn reason(slot: &Slot, instance: &Arc<service::Instance>, reply: &Reply, before: usize) -> Option<String> {
+/// What an answer has.
+struct Contents<'a> {
+    code: &'a str,
+    rtype: &'a str,
+    /// Of every record, in lower case.
+    data: HashSet<String>,
+    /// Whether the records lead from an address to hosts.
+    is_reverse: bool,
+    /// The zone that names in the data are in.
+    zone: Option<DomainName>,
+}
+
+impl<'a> Contents<'a> {
+    fn of(reply: &'a Reply, data: HashSet<String>, subject: Subject, zones: &[DomainName]) -> Self {
+        let is_reverse = subject == Subject::Address;
+        let asked = reply.zone.as_ref().filter(|_| !is_reverse).and_then(|zone| zone.parse().ok());
+        let zone = asked.or_else(|| zones.first().cloned());
+        Self { code: &reply.code, rtype: &reply.rtype, data, is_reverse, zone }
+    }
+
+    /// Whether a record of an instance that is served is in it.
+    fn has(&self, instance: &service::Instance) -> bool {
+        let registration = &instance.registration;
+        let below = |labels: &[&[u8]]| {
+            let zone = self.zone.iter().flat_map(DomainName::labels);
+            DomainName::from_labels(labels.iter().copied().chain(zone)).map_or(String::new(), |name| name.to_string())
+        };
+        let target = || match instance.host() {
+            Host::Label(label) => below(&[label.as_str().as_bytes()]),
+            Host::Foreign(name) => name.to_string(),
+        };
+        let id = instance.id();
+        let data = match self.rtype {
+            "A" | "AAAA" => {
+                return registration.addresses.iter().any(|address| self.data.contains(&address.get().to_string()));
+            }
+            "PTR" if self.is_reverse => target(),
+            "PTR" => {
+                let service = format!("_{}", id.service_type().service());
+                let transport = id.service_type().transport().label();
+                below(&[id.instance().as_str().as_bytes(), service.as_bytes(), transport.as_bytes()])
+            }
+            "SRV" => {
+                let (priority, weight, port) = (registration.priority, registration.weight, registration.port);
+                format!("{priority} {weight} {port} {}", target())
+            }
+            _ => return !self.data.is_empty(),
+        };
+        self.data.contains(&data.to_ascii_lowercase())
+    }
+}
+
+/// Why the answer does not have an instance.
+fn reason(slot: &Slot, instance: &Arc<service::Instance>, answer: &Contents<'_>) -> Option<String> {
     let effective = slot.effective();
     if !Arc::ptr_eq(effective, instance) {
         return Some(format!("hidden by what {} says of the same name", effective.origin.source()));
@@ -101,17 +161,14 @@ fn reason(slot: &Slot, instance: &Arc<service::Instance>, reply: &Reply, before:
     if let Some(reason) = not_served(instance) {
         return Some(reason);
     }
-    let whole = reply.sizes.last().map_or(0, |size| size.answers);
-    let has = |family: fn(&IpAddr) -> bool| {
-        instance.registration.addresses.iter().map(|a| Address::get(*a)).any(|a| family(&a))
-    };
-    match reply.rtype.as_str() {
-        _ if reply.code != "NOERROR" => Some("this name does not lead to it".to_owned()),
-        "A" if !has(IpAddr::is_ipv4) => Some("it has no IPv4 address".to_owned()),
-        "AAAA" if !has(IpAddr::is_ipv6) => Some("it has no IPv6 address".to_owned()),
-        rtype if whole == 0 => Some(format!("this name has no {rtype} records")),
-        "PTR" if before >= whole => Some("beyond dns.glob_limit, or what fits into 64 KiB".to_owned()),
-        _ => None,
+    let lacks = |family: fn(&IpAddr) -> bool| !instance.registration.addresses.iter().any(|a| family(&a.get()));
+    match answer.rtype {
+        _ if answer.has(instance) => None,
+        _ if answer.code != "NOERROR" => Some("this name does not lead to it".to_owned()),
+        "A" if lacks(IpAddr::is_ipv4) => Some("it has no IPv4 address".to_owned()),
+        "AAAA" if lacks(IpAddr::is_ipv6) => Some("it has no IPv6 address".to_owned()),
+        rtype if answer.data.is_empty() => Some(format!("this name has no {rtype} records")),
+        _ => Some("beyond dns.glob_limit, or what fits into 64 KiB".to_owned()),
     }
 }
 

@@ -101,6 +101,7 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::net::IpAddr;
     use std::path::Path;
 
@@ -113,7 +114,7 @@ mod tests {
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Source};
     use crate::store::{self, Store};
-    use crate::zone::{self, Subject};
+    use crate::zone::{self, Snapshot, Subject};
 
     #[derive(Debug)]
     struct Silent;
@@ -123,7 +124,13 @@ mod tests {
             None
         }
 
-        fn explain(&self, _: &DomainName, _: Option<u16>, _: IpAddr) -> (Subject, Reply) {
+        fn explain(
+            &self,
+            _: &Snapshot,
+            _: &DomainName,
+            _: Option<u16>,
+            _: IpAddr,
+        ) -> (Subject, Reply, HashSet<String>) {
             unreachable!("nobody asks for an explanation here")
         }
     }
@@ -133,13 +140,15 @@ mod tests {
         let (settings, zone) = (registry::Config::default(), zone::Config::default());
         let terms = Terms { zones: zone.domains.as_slice().into(), leases: settings.limits() };
         let opened = Store::open(&store::Config { url: "memory:".into() }, Path::new("")).unwrap();
-        let (registry, writer) = Registry::open(&settings, opened, &zone::Snapshot::new(&zone, &[])).unwrap();
+        let (registry, writer) = Registry::open(&settings, opened, &Snapshot::new(&zone, &[])).unwrap();
         let stop = CancellationToken::new();
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();
         let guard = guard::Guard::new(&config, &terms.zones);
+        let explaining = Arc::default();
         let (name_server, scrapes, requests) = (Arc::new(Silent), Scrapes::new(Arc::default()), Requests::new());
-        let edge = Edge { registry, terms, name_server, guard, scrapes, requests, config, stop: stop.clone() };
+        let edge =
+            Edge { registry, terms, name_server, guard, scrapes, explaining, requests, config, stop: stop.clone() };
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);

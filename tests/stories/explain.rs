@@ -129,3 +129,31 @@ fn an_address_in_a_reverse_zone_tells_whose_it_is() {
     assert_eq!((&explanation["type"], &explanation["zone"]), (&json!("PTR"), &json!("10.in-addr.arpa.")));
     assert_eq!(candidate(&explanation, "a1")["answered"], true);
 }
+
+#[test]
+fn what_a_limit_leaves_out_is_told_one_by_one() {
+    let portolan = Launch::new().env("PORTOLAN_DNS_GLOB_LIMIT", "3").start();
+    for n in 0..5 {
+        let host = format!("h{n}");
+        portolan.heartbeat(
+            &json!({"service": "many", "instance": host, "host": host, "addresses": ["10.0.0.1"], "port": 80}),
+        );
+    }
+    for rtype in ["SRV", "PTR"] {
+        let explanation = explain(&portolan, &format!("name=*._tcp.registry.local&type={rtype}"));
+        let found = ask(portolan.dns, &["+tcp", rtype, "*._tcp.registry.local"]);
+        let all = explanation["instances"].as_array().unwrap();
+        assert_eq!(
+            (all.len(), &explanation["answered"], &explanation["left_out"]),
+            (5, &json!(3), &json!(2)),
+            "{explanation}"
+        );
+        for one in all {
+            let label = one["name"].as_str().unwrap().split('.').next().unwrap();
+            let is_found =
+                found.data().iter().any(|data| data.rsplit(' ').next().unwrap().starts_with(&format!("{label}.")));
+            assert_eq!(one["answered"], is_found, "{one} in {found:?}");
+            assert!(one["answered"] == true || one["reason"].as_str().unwrap().contains("dns.glob_limit"), "{one}");
+        }
+    }
+}
