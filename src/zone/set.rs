@@ -140,11 +140,12 @@ impl<T: Keyed> Set<T> {
                 let Runs { runs, len } = Arc::make_mut(all);
                 *len -= 1;
                 Arc::make_mut(&mut runs[n]).remove(at);
-                let left = if n + 1 < runs.len() { n } else { n - 1 };
-                if runs[left].len() + runs[left + 1].len() <= JOINED_MAX {
-                    let right = runs.remove(left + 1);
-                    Arc::make_mut(&mut runs[left]).extend(right.iter().cloned());
+                if runs[n].is_empty() {
+                    runs.remove(n);
                 }
+                // What is behind it first: so what is before it keeps its number.
+                join(runs, n);
+                join(runs, n.saturating_sub(1));
                 if let (Some(only), 1) = (runs.front(), runs.len()) {
                     *self = Self::Small(only.iter().cloned().collect());
                 }
@@ -220,6 +221,16 @@ impl<T: Clone> Set<T> {
     }
 }
 
+/// Makes one of a run and the next if they are short enough together. Whoever shrinks a run tries both sides: else
+/// members that go in their order leave runs of one behind.
+fn join<T: Clone>(runs: &mut imbl::Vector<Arc<Vec<T>>>, left: usize) {
+    let lengths = runs.get(left).zip(runs.get(left + 1)).map(|(left, right)| left.len() + right.len());
+    if lengths.is_some_and(|together| together <= JOINED_MAX) {
+        let right = runs.remove(left + 1);
+        Arc::make_mut(&mut runs[left]).extend(right.iter().cloned());
+    }
+}
+
 /// The members of a [`Set`].
 #[derive(Debug, Clone)]
 pub(super) struct Iter<'a, T: Clone> {
@@ -262,6 +273,8 @@ impl<'a, T: Clone> Iterator for Iter<'a, T> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     impl Keyed for Arc<str> {
@@ -292,6 +305,61 @@ mod tests {
             assert_eq!(set.get(format!("K{number:03}").as_bytes()), model.get(&number));
         }
         assert!(set.iter().eq(model.values()));
+    }
+
+    impl Set<Arc<str>> {
+        /// Whether runs are as they are said to be, and no two neighbours should be one.
+        fn is_sound(&self) -> bool {
+            let lengths: Vec<_> = (0..self.runs()).map(|n| self.run(n).len()).collect();
+            lengths.iter().all(|length| *length <= RUN_MAX)
+                && match self {
+                    Self::Small(_) => true,
+                    Self::Large(_) => {
+                        lengths.len() > 1
+                            && !lengths.contains(&0)
+                            && lengths.windows(2).all(|pair| pair[0] + pair[1] > JOINED_MAX)
+                    }
+                }
+        }
+    }
+
+    fn keyed(number: u32) -> Arc<str> {
+        format!("{number:04}").into()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Ranges that lie side by side come and go as wholes, from either end: so runs are emptied beside full ones.
+        #[test]
+        fn ranges_that_come_and_go_leave_what_they_leave_in_a_map(
+            steps in prop::collection::vec((0..600_u32, 1..200_u32, any::<bool>(), any::<bool>()), 1..40),
+            seed: usize,
+        ) {
+            let mut set: Set<Arc<str>> = Set::new();
+            let mut model = BTreeMap::new();
+            for (first, count, comes, backwards) in steps {
+                let turn = |n: u32| if backwards { first + count - 1 - n } else { first + n };
+                for number in (0..count).map(turn) {
+                    if comes {
+                        set.insert(keyed(number));
+                        model.insert(number, keyed(number));
+                    } else {
+                        set.remove(keyed(number).as_bytes());
+                        model.remove(&number);
+                    }
+                }
+                prop_assert!(set.is_sound());
+                prop_assert_eq!(set.len(), model.len());
+                prop_assert_eq!(set.first(), model.values().next());
+                prop_assert!(set.iter().eq(model.values()));
+                prop_assert!((0..800).all(|n| set.get(keyed(n).as_bytes()) == model.get(&n)));
+                prop_assert!(set.iter_at(keyed(first).as_bytes()).eq(model.range(first..).map(|(_, member)| member)));
+                let mut turned: Vec<_> = set.iter_from(seed).cloned().collect();
+                turned.sort();
+                prop_assert!(turned.iter().eq(model.values()));
+            }
+        }
     }
 
     fn numbers(members: Iter<'_, Arc<str>>) -> Vec<usize> {
