@@ -22,19 +22,24 @@ const RECORD_HEAD: usize = 10;
 /// Pads the reply in the first `length` octets of `buffer`, if `request` asks for it and there is room, and returns
 /// its length then.
 pub(super) fn pad(request: &[u8], buffer: &mut [u8], length: usize) -> usize {
-    if asks(request).is_none() {
+    if !has_option(request, PADDING) {
         return length;
     }
     padded(buffer, length).unwrap_or(length)
 }
 
-/// Whether there is a Padding option in the OPT record.
-fn asks(request: &[u8]) -> Option<()> {
-    let mut options = request.get(last_opt(request)? + OPT_HEAD..)?;
+/// Whether there is an option of this code in the OPT record that ends a message.
+pub(super) fn has_option(message: &[u8], code: u16) -> bool {
+    options_from(message, code).is_some()
+}
+
+/// The options from the first of this code on.
+fn options_from(message: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut options = message.get(last_opt(message)? + OPT_HEAD..)?;
     loop {
         let (code, rest) = options.split_first_chunk()?;
-        if u16::from_be_bytes(*code) == PADDING {
-            return Some(());
+        if u16::from_be_bytes(*code) == wanted {
+            return Some(options);
         }
         let (length, rest) = rest.split_first_chunk()?;
         options = rest.get(usize::from(u16::from_be_bytes(*length))..)?;

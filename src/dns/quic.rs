@@ -9,6 +9,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::Place;
 use super::context::Seeds;
+use super::padding;
 use super::stream::{REQUEST_MAX, Streams};
 use super::transport::Transport;
 use crate::tls::Identity;
@@ -33,6 +35,8 @@ const ALPN: &[u8] = b"doq";
 const STREAMS_MAX: u16 = 64;
 /// Octets in front of a message that say how long it is (RFC 9250 §4.2).
 const LENGTH: usize = 2;
+/// Code of edns-tcp-keepalive, which is about TCP alone (RFC 7828 §3.1, RFC 9250 §5.5.2).
+const KEEPALIVE: u16 = 11;
 /// Octets of a stream that a client may send.
 const STREAM_MAX: u16 = 2 + REQUEST_MAX;
 /// Octets of replies that a connection holds until its client has them: four of the largest.
@@ -91,7 +95,7 @@ pub(super) async fn serve(streams: Streams, endpoint: Endpoint) {
     let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
-/// Answers until the client is done or idle, its place is needed, or all stop.
+/// Serves one connection, until its place is needed: then at once, whatever is still being answered.
 async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, place: Place) {
     let handshake = tokio::select! {
         handshake = timeout(streams.idle, incoming) => handshake,
@@ -99,14 +103,25 @@ async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, pla
         () = streams.stop.cancelled() => return,
     };
     let Ok(Ok(connection)) = handshake else { return };
+    let answering = pin!(answer(&streams, &connection, client, &place));
+    let reason = tokio::select! {
+        biased;
+        () = place.needed() => EXCESSIVE_LOAD,
+        () = answering => NO_ERROR,
+    };
+    // Before what is still being answered is dropped, which would end its streams as if that were all.
+    connection.close(reason, b"");
+}
+
+/// Answers until the client is done or idle, or all stop, and then until what was asked is answered.
+async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, place: &Place) {
     let mut exchanges = JoinSet::new();
-    let reason = loop {
+    loop {
         let accepted = tokio::select! {
             biased;
-            () = place.needed() => break EXCESSIVE_LOAD,
             accepted = timeout(streams.idle, connection.accept_bi()) => accepted,
             Some(_) = exchanges.join_next() => continue,
-            () = streams.stop.cancelled() => break NO_ERROR,
+            () = streams.stop.cancelled() => break,
         };
         match accepted {
             Ok(Ok((send, receive))) => {
@@ -115,11 +130,10 @@ async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, pla
             }
             // The client's end.
             Ok(Err(_)) => return,
-            Err(_elapsed) => break NO_ERROR,
+            Err(_elapsed) => break,
         }
-    };
+    }
     while exchanges.join_next().await.is_some() {}
-    connection.close(reason, b"");
 }
 
 async fn exchange(
@@ -148,11 +162,12 @@ async fn exchange(
     let _ = timeout(streams.idle, taken).await;
 }
 
-/// The message that a stream has: one, whole, and with an ID of 0 (RFC 9250 §4.2, §4.2.1).
+/// The message that a stream has: one, whole, with an ID of 0, and without what no message over QUIC has (RFC 9250
+/// §4.2, §4.2.1, §4.3.3).
 fn request(octets: &[u8]) -> Option<&[u8]> {
     let (length, message) = octets.split_first_chunk::<LENGTH>()?;
     let is_whole = usize::from(u16::from_be_bytes(*length)) == message.len();
-    (is_whole && message.starts_with(&[0, 0])).then_some(message)
+    (is_whole && message.starts_with(&[0, 0]) && !padding::has_option(message, KEEPALIVE)).then_some(message)
 }
 
 #[cfg(test)]
@@ -167,5 +182,9 @@ mod tests {
         for octets in [vec![], vec![0], framed(0, &[]), framed(13, &header), framed(11, &header), framed(2, &[0, 1])] {
             assert_eq!(request(&octets), None, "{octets:?}");
         }
+        let with =
+            |option| [&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4][..], option].concat();
+        assert!(request(&framed(27, &with(&[0, 12, 0, 0]))).is_some());
+        assert_eq!(request(&framed(27, &with(&[0, 11, 0, 0]))), None, "a timeout of TCP's");
     }
 }

@@ -6,6 +6,7 @@ The registry has `_auth._tcp` on 10.0.0.1 and takes two connections over streams
 import asyncio
 import sys
 
+import dns.edns
 import dns.message
 import dns.query
 import dns.rcode
@@ -15,13 +16,16 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated
 
 PROTOCOL_ERROR, EXCESSIVE_LOAD = 2, 4
+KEEPALIVE = 11
 PATIENCE = 20
+# Seconds that the registry gives an exchange.
+IDLE = 10
 
 address, port, certificate = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 
 
-def question(message_id=0, name="_auth._tcp.registry.local"):
-    query = dns.message.make_query(name, dns.rdatatype.SRV)
+def question(message_id=0, name="_auth._tcp.registry.local", options=None):
+    query = dns.message.make_query(name, dns.rdatatype.SRV, options=options)
     query.id = message_id
     return query
 
@@ -93,6 +97,7 @@ async def be_refused():
         "two messages": framed(question().to_wire()) * 2,
         "no message": b"",
         "a reply": framed(question().to_wire()[:2] + b"\x80" + question().to_wire()[3:]),
+        "a timeout of TCP's": framed(question(options=[dns.edns.GenericOption(KEEPALIVE, b"")]).to_wire()),
         "too much": framed(question().to_wire() + bytes(5000)),
     }
     for what, octets in wrong.items():
@@ -111,6 +116,16 @@ async def be_one_too_many():
             check_reply(await third.exchange(framed(question().to_wire())))
             check_reply(await second.exchange(framed(question().to_wire())))
             assert await quietest.reason() == EXCESSIVE_LOAD
+    # Nobody stays by beginning what never ends.
+    async with connection() as begun:
+        check_reply(await begun.exchange(framed(question().to_wire())))
+        _, writer = await begun.create_stream()
+        writer.write(framed(question().to_wire())[:5])
+        check_reply(await begun.exchange(framed(question().to_wire())))
+        async with connection() as second, connection() as third:
+            check_reply(await second.exchange(framed(question().to_wire())))
+            check_reply(await third.exchange(framed(question().to_wire())))
+            assert await asyncio.wait_for(begun.reason(), IDLE / 2) == EXCESSIVE_LOAD
 
 
 ask_with_dnspython()
