@@ -167,6 +167,9 @@ fn round(zone: &Snapshot, questions: &[(Vec<u8>, u16)], records: usize) -> u128 
     quickest.iter().sum::<Duration>().as_nanos() / questions.len() as u128
 }
 
+/// Octets of a message over a stream.
+const ROOM: usize = 65_535;
+
 /// Looks at every octet's length and first octet of what would be written.
 fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize, at_most: usize) -> usize {
     match zone.answer(&Question { name, rtype, globs: Some(100) }) {
@@ -177,9 +180,9 @@ fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize, at_most: usize) ->
             if at_most < usize::MAX {
                 return octets;
             }
-            let _ = records.additionals(seed, |rrset| {
+            let _ = records.additionals(seed, ROOM, |rrset| {
                 octets += weigh(&rrset, seed, at_most);
-                ControlFlow::<()>::Continue(())
+                ControlFlow::Continue(())
             });
             octets
         }
@@ -190,7 +193,7 @@ fn weigh(rrset: &Rrset<'_>, seed: usize, mut at_most: usize) -> usize {
     let piece = |piece: &[u8]| piece.len() + usize::from(piece.first().copied().unwrap_or(0));
     let name = |name: &portolan::zone::Name<'_>| name.0.iter().map(|octets| piece(octets)).sum::<usize>();
     let mut octets = rrset.owner.as_ref().map_or(0, name) + rrset.ttl as usize;
-    let _ = rrset.records(seed, |rdata| {
+    let _ = rrset.records(seed, ROOM, |rdata| {
         octets += match rdata {
             Rdata::Octets(data) => piece(data),
             Rdata::Name(target) => name(&target),

@@ -151,7 +151,7 @@ impl Response {
             self.metadata.truncation = !context.transport.is_stream();
             return;
         }
-        let _ = records.additionals(context.seed, |rrset| {
+        let _ = records.additionals(context.seed, usize::from(self.limit), |rrset| {
             let (kept, room) = (self.additionals.len(), section.room);
             if section.add(&rrset, context.seed, &mut self.additionals).is_break() {
                 self.additionals.truncate(kept);
@@ -201,7 +201,7 @@ impl Filling<'_> {
         let owner = rrset.owner.as_ref().map_or_else(|| self.asked.clone(), name);
         let owner_length = rrset.owner.as_ref().map_or(self.asked_length, octets_in);
         let rtype = RecordType::from(rrset.rtype);
-        rrset.records(seed, |rdata| {
+        rrset.records(seed, self.room, |rdata| {
             let data_length = match &rdata {
                 Rdata::Octets(octets) => octets.len(),
                 Rdata::Name(name) => octets_in(name),

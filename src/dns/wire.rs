@@ -146,7 +146,7 @@ impl<'b> Message<'b> {
 
     /// Writes the RRsets that fit: each goes in whole or not at all, and its absence is no truncation (RFC 2181 §9).
     fn additionals(&mut self, records: &Records<'_>, seed: usize, count: &mut u16) {
-        let _ = records.additionals(seed, |rrset| {
+        let _ = records.additionals(seed, self.buffer.len(), |rrset| {
             let (mark, before) = (self.mark(), *count);
             if self.rrset(&rrset, seed, count).is_none() {
                 self.back_to(mark);
@@ -156,7 +156,7 @@ impl<'b> Message<'b> {
         });
     }
 
-    /// Writes records until the buffer is full, which gives `None`; what is written and counted stays.
+    /// Writes records until the buffer is full or no more are looked for, which gives `None`; what is written and counted stays.
     #[inline]
     fn rrset(&mut self, rrset: &Rrset<'_>, seed: usize, count: &mut u16) -> Option<()> {
         let pointer = rrset.owner.as_ref().map_or(Some(TO_QUESTION), |owner| self.names.pointer_to(owner, 0));
@@ -166,7 +166,7 @@ impl<'b> Message<'b> {
         let head = [owner0, owner1, type0, type1, class0, class1, ttl0, ttl1, ttl2, ttl3, 0, 0];
         // The owner, which the message does not have yet.
         let owner = rrset.owner.as_ref().filter(|_| pointer.is_none());
-        let written = rrset.records(seed, |rdata| {
+        let written = rrset.records(seed, self.buffer.len(), |rdata| {
             let start = self.length;
             if self.record(&head, owner, &rdata).is_none() {
                 // What was remembered since is nothing to anybody: no other record follows.

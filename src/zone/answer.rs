@@ -14,7 +14,7 @@ use super::member::{Member, Target, V4, V6};
 use super::place::Place;
 use super::pointer::HostName;
 use super::pool::Pool;
-use super::seen::Seen;
+use super::seen::{Patience, Seen};
 use super::set::Set;
 use super::snapshot::Snapshot;
 
@@ -152,9 +152,16 @@ pub(super) enum Data<'a> {
 }
 
 impl<'a> Rrset<'a> {
-    /// Hands every record to `visit`, beginning with the one that `seed` picks, until that breaks.
+    /// Hands every record to `visit`, beginning with the one that `seed` picks, until that breaks. Where instances
+    /// repeat what others gave, it breaks by itself after more repeats than a message with `room` for so many octets
+    /// is worth: then there may be more records.
     #[inline]
-    pub fn records<B>(&self, seed: usize, mut visit: impl FnMut(Rdata<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
+    pub fn records(
+        &self,
+        seed: usize,
+        room: usize,
+        mut visit: impl FnMut(Rdata<'a>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         match &self.data {
             Data::Soa(zone, numbers) => visit(Rdata::Soa(zone.child(NAME_SERVER), zone.child(MAILBOX), *numbers)),
             Data::NameServer(zone) => visit(Rdata::Name(zone.child(NAME_SERVER))),
@@ -163,8 +170,8 @@ impl<'a> Rrset<'a> {
             Data::Aaaa(all) => rotated(all, seed).try_for_each(|octets| visit(Rdata::Octets(octets))),
             Data::CountedA(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
             Data::CountedAaaa(set) => set.iter_from(seed).try_for_each(|a| visit(Rdata::Octets(&a.octets))),
-            Data::PoolA(pool) => pool.v4(seed, |octets| visit(Rdata::Octets(octets))),
-            Data::PoolAaaa(pool) => pool.v6(seed, |octets| visit(Rdata::Octets(octets))),
+            Data::PoolA(pool) => pool.v4(seed, Patience::of(room), |octets| visit(Rdata::Octets(octets))),
+            Data::PoolAaaa(pool) => pool.v6(seed, Patience::of(room), |octets| visit(Rdata::Octets(octets))),
             Data::Services(set, zone) => {
                 set.iter_from(seed).try_for_each(|s| visit(Rdata::Name(zone.child(s.labels()))))
             }
@@ -172,8 +179,8 @@ impl<'a> Rrset<'a> {
                 group.each(seed, |m| visit(Rdata::Name(zone.instance(m, service))))
             }
             Data::Targets(group, zone) => {
-                let mut distinct = Distinct::new();
-                group.each(seed, |m| if distinct.is_new(m) { visit(zone.srv(m)) } else { ControlFlow::Continue(()) })
+                let (mut distinct, mut patience) = (Distinct::new(), Patience::of(room));
+                group.each(seed, |m| if distinct.is_new(m) { visit(zone.srv(m)) } else { patience.bear() })
             }
             Data::Hosts(hosts, zone) => {
                 hosts.iter_from(seed).try_for_each(|host| visit(Rdata::Name(zone.child(host.label()))))
@@ -200,8 +207,15 @@ fn rotated<T>(all: &[T], seed: usize) -> impl Iterator<Item = &T> {
 impl<'a> Records<'a> {
     /// Hands the RRsets that belong with the answer to `visit`, each once, until that breaks: of a PTR answer
     /// SRV, TXT and addresses, of an SRV answer the addresses of every target (RFC 6763 §12), of NS its addresses.
-    pub fn additionals<B>(&self, seed: usize, visit: impl FnMut(Rrset<'a>) -> ControlFlow<B>) -> ControlFlow<B> {
-        let mut additionals = Additionals { snapshot: self.snapshot, hosts: Seen::new(), visit };
+    /// It breaks by itself as [`Rrset::records`] does.
+    pub fn additionals(
+        &self,
+        seed: usize,
+        room: usize,
+        visit: impl FnMut(Rrset<'a>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut additionals =
+            Additionals { snapshot: self.snapshot, hosts: Seen::new(), patience: Patience::of(room), visit };
         match &self.answer.data {
             Data::NameServer(zone) => additionals.host(zone.child(NAME_SERVER), &self.snapshot.fixed.name_server),
             Data::Instances(group, service, zone) => group.each(seed, |m| additionals.instance(m, service, zone)),
@@ -220,11 +234,12 @@ struct Additionals<'a, F> {
     snapshot: &'a Snapshot,
     /// Shared hosts that were given already, by where they are in memory.
     hosts: Seen<usize>,
+    patience: Patience,
     visit: F,
 }
 
-impl<'a, B, F: FnMut(Rrset<'a>) -> ControlFlow<B>> Additionals<'a, F> {
-    fn instance(&mut self, member: &'a Member, service: &'a Group, zone: &'a Zone) -> ControlFlow<B> {
+impl<'a, F: FnMut(Rrset<'a>) -> ControlFlow<()>> Additionals<'a, F> {
+    fn instance(&mut self, member: &'a Member, service: &'a Group, zone: &'a Zone) -> ControlFlow<()> {
         let owner = Some(zone.instance(member, service));
         let ttl = member.ttl();
         (self.visit)(Rrset { owner, rtype: rtype::SRV, ttl, data: Data::Target(member, zone) })?;
@@ -232,23 +247,23 @@ impl<'a, B, F: FnMut(Rrset<'a>) -> ControlFlow<B>> Additionals<'a, F> {
         self.target(member, zone)
     }
 
-    fn target(&mut self, member: &'a Member, zone: &'a Zone) -> ControlFlow<B> {
-        let Target::Label(label) = member.target() else { return ControlFlow::Continue(()) };
+    fn target(&mut self, member: &'a Member, zone: &'a Zone) -> ControlFlow<()> {
+        let Target::Label(label) = member.target() else { return self.patience.bear() };
         let owner = zone.child(label);
         if !member.shares_host() {
             return self.addresses(owner, member.ttl(), Data::A(member.v4()), Data::Aaaa(member.v6()));
         }
         match self.snapshot.host_of(label) {
             Some(host) if self.hosts.is_new(std::ptr::from_ref(host).addr()) => self.host(owner, host),
-            _ => ControlFlow::Continue(()),
+            _ => self.patience.bear(),
         }
     }
 
-    fn host(&mut self, owner: Name<'a>, host: &'a Host) -> ControlFlow<B> {
+    fn host(&mut self, owner: Name<'a>, host: &'a Host) -> ControlFlow<()> {
         self.addresses(owner, host.ttl(self.snapshot.fixed.ttl), host.a(), host.aaaa())
     }
 
-    fn addresses(&mut self, owner: Name<'a>, ttl: u32, a: Data<'a>, aaaa: Data<'a>) -> ControlFlow<B> {
+    fn addresses(&mut self, owner: Name<'a>, ttl: u32, a: Data<'a>, aaaa: Data<'a>) -> ControlFlow<()> {
         let mut give = |rtype, data: Data<'a>| {
             if data.is_empty() {
                 return ControlFlow::Continue(());

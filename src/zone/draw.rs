@@ -4,6 +4,9 @@
 //!
 //! An instance of weight 0 beside others that have some is chosen about as seldom as the RFC's algorithm does it:
 //! all of them together weigh 1.
+//!
+//! That is the order of as many as anyone looks at: [`DRAWN`] of a priority. The others come behind them in turn, the
+//! heaviest lots first, so that nothing need be remembered that does not lie on the stack.
 
 use std::ops::ControlFlow;
 
@@ -12,13 +15,17 @@ use smallvec::SmallVec;
 use super::chance::Chance;
 use super::lots::Lot;
 use super::member::Member;
-use super::seen::Seen;
 use super::set::Set;
 
 /// Lots of one priority, at most: 17 lengths of weights by four kinds of addresses, over TCP and over UDP.
 const LOTS: usize = 17 * 4 * 2;
+/// Members of a priority that are drawn: more than fit into a datagram (an A record takes 16 octets of 1,232).
+const DRAWN: usize = 80;
 /// Members that are looked at for one to be kept. Half of them are, or more, unless most were given before.
 const TRIES: usize = 32;
+
+/// Where in memory the members are that were drawn.
+type Given = SmallVec<[usize; DRAWN]>;
 
 /// A lot that is being drawn from.
 struct Urn<'a> {
@@ -47,12 +54,23 @@ pub(super) fn draw<'a, B>(
                 weight: lot.weight,
             });
         }
-        let mut given = Seen::new();
-        while let Some(urn) = choose(&mut urns, &mut chance) {
+        let mut given = Given::new();
+        while given.len() < DRAWN
+            && let Some(urn) = choose(&mut urns, &mut chance)
+        {
             visit(urn.take(&mut given, &mut chance))?;
+        }
+        for urn in urns.iter().rev().filter(|urn| urn.left > 0) {
+            let mut others = urn.members.iter_from(seed).filter(|member| !given.contains(&place(member)));
+            others.try_for_each(&mut visit)?;
         }
     }
     ControlFlow::Continue(())
+}
+
+/// What tells a member from others.
+fn place(member: &Member) -> usize {
+    member.label().as_ptr().addr()
 }
 
 /// An urn by the weight that is left in it; `None` when all are empty.
@@ -83,17 +101,17 @@ fn choose<'u, 'a>(urns: &'u mut [Urn<'a>], chance: &mut Chance) -> Option<&'u mu
 
 impl<'a> Urn<'a> {
     /// A member that was not given yet, of which there is one.
-    fn take(&mut self, given: &mut Seen<usize>, chance: &mut Chance) -> &'a Member {
-        let place = |member: &Member| member.label().as_ptr().addr();
+    fn take(&mut self, given: &mut Given, chance: &mut Chance) -> &'a Member {
         let kept = (0..TRIES).find_map(|_| {
             let member = self.members.any(chance)?;
             let stays = self.ceiling == 1 || chance.below(u64::from(self.ceiling)) < u64::from(member.weight());
-            (stays && !given.has(place(member))).then_some(member)
+            (stays && !given.contains(&place(member))).then_some(member)
         });
         // Most are gone: the next one, then.
-        let mut next = || self.members.iter_from(chance.place(usize::MAX)).find(|member| !given.has(place(member)));
+        let mut next =
+            || self.members.iter_from(chance.place(usize::MAX)).find(|member| !given.contains(&place(member)));
         let member = kept.or_else(&mut next).expect("one is left");
-        given.is_new(place(member));
+        given.push(place(member));
         self.left -= 1;
         self.weight -= u64::from(member.weight());
         member

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::draw::draw;
 use super::group::Group;
 use super::member::{Member, V4, V6};
-use super::seen::Seen;
+use super::seen::{Patience, Seen};
 use crate::service::Source;
 
 /// The instances of one service over TCP and UDP.
@@ -39,29 +39,37 @@ impl<'a> Pool<'a> {
         self.groups().flat_map(Group::lots).any(|lot| lot.families() & family != 0)
     }
 
-    /// Hands every address to `visit` once, until that breaks.
-    pub(super) fn v4<B>(&self, seed: usize, visit: impl FnMut(&'a [u8]) -> ControlFlow<B>) -> ControlFlow<B> {
-        self.addresses(V4, Member::v4, seed, visit)
+    /// Hands every address to `visit` once, until that or the patience breaks.
+    pub(super) fn v4(
+        &self,
+        seed: usize,
+        patience: Patience,
+        visit: impl FnMut(&'a [u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.addresses(V4, Member::v4, seed, patience, visit)
     }
 
-    /// Hands every address to `visit` once, until that breaks.
-    pub(super) fn v6<B>(&self, seed: usize, visit: impl FnMut(&'a [u8]) -> ControlFlow<B>) -> ControlFlow<B> {
-        self.addresses(V6, Member::v6, seed, visit)
+    /// Hands every address to `visit` once, until that or the patience breaks.
+    pub(super) fn v6(
+        &self,
+        seed: usize,
+        patience: Patience,
+        visit: impl FnMut(&'a [u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.addresses(V6, Member::v6, seed, patience, visit)
     }
 
-    fn addresses<B, const N: usize>(
+    fn addresses<const N: usize>(
         &self,
         family: u8,
         of: impl Fn(&'a Member) -> &'a [[u8; N]],
         seed: usize,
-        mut visit: impl FnMut(&'a [u8]) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+        mut patience: Patience,
+        mut visit: impl FnMut(&'a [u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let mut given = Seen::new();
-        self.each(family, seed, |member| {
-            of(member)
-                .iter()
-                .try_for_each(|octets| if given.is_new(*octets) { visit(octets) } else { ControlFlow::Continue(()) })
-        })
+        let mut give = |octets: &'a [u8; N]| if given.is_new(*octets) { visit(octets) } else { patience.bear() };
+        self.each(family, seed, |member| of(member).iter().try_for_each(&mut give))
     }
 
     /// Hands the instances that have addresses of this kind to `visit`, in the order that priorities and weights

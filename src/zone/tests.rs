@@ -16,6 +16,8 @@ use crate::service::{
 
 const TYPE65280: u16 = 65280;
 const CNAME: u16 = 5;
+/// Octets of a message over a stream.
+const ROOM: usize = 65_535;
 
 /// A zone with these registrations, for tests of any room; its name server is 192.0.2.53.
 pub(crate) fn serving(registrations: impl IntoIterator<Item = Registration>) -> Snapshot {
@@ -85,9 +87,9 @@ impl Fixture {
         let question = Question { name: name.as_wire(), rtype, globs: Some(3) };
         let Answer::Records(records) = self.zone.answer(&question) else { panic!("no records") };
         let mut all = Vec::new();
-        let _ = records.additionals(0, |rrset| {
+        let _ = records.additionals(0, ROOM, |rrset| {
             all.extend(lines(&rrset, 0));
-            ControlFlow::<()>::Continue(())
+            ControlFlow::Continue(())
         });
         all
     }
@@ -106,7 +108,7 @@ fn negative(code: &str, soa: &Rrset<'_>) -> Vec<String> {
 fn lines(rrset: &Rrset<'_>, seed: usize) -> Vec<String> {
     let owner = rrset.owner.as_ref().map_or(String::new(), |owner| text(owner) + " ");
     let mut lines = Vec::new();
-    let _ = rrset.records(seed, |rdata| {
+    let _ = rrset.records(seed, ROOM, |rdata| {
         let data = match rdata {
             Rdata::Name(name) => format!("{} {}", if rrset.rtype == rtype::NS { "NS" } else { "PTR" }, text(&name)),
             Rdata::Srv(head, target) => {
@@ -123,7 +125,7 @@ fn lines(rrset: &Rrset<'_>, seed: usize) -> Vec<String> {
             },
         };
         lines.push(format!("{owner}{} {data}", rrset.ttl));
-        ControlFlow::<()>::Continue(())
+        ControlFlow::Continue(())
     });
     lines
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
 
 use super::super::{Answer, Question, Rdata, rtype};
-use super::{Fixture, at};
+use super::{Fixture, ROOM, at};
 use crate::service::{DomainName, InstanceId, Registration};
 
 /// Whether counts of draws are what shares of these weights would give: Pearson's chi-square against the quantile
@@ -87,7 +87,7 @@ fn a_part_of_a_large_service_is_fair_and_costs_what_it_has() {
         for seed in 0..1_000 {
             let Answer::Records(records) = zone.zone.answer(&question) else { panic!("no records") };
             let mut given = std::collections::HashSet::new();
-            let _ = records.answer.records(seed, |rdata| {
+            let _ = records.answer.records(seed, ROOM, |rdata| {
                 let number = match rdata {
                     Rdata::Name(name) => String::from_utf8_lossy(&name.0[0][2..]).parse::<usize>().unwrap(),
                     Rdata::Srv(_, name) => String::from_utf8_lossy(&name.0[0][2..]).parse().unwrap(),
@@ -124,4 +124,84 @@ fn few_of_many_that_have_an_ipv6_address_are_found() {
     assert_eq!(zone.ask("auth.registry.local", rtype::A).len(), 301);
     zone.change(Some(&six), None);
     assert_eq!(zone.ask("auth.registry.local", rtype::AAAA), ["NODATA"]);
+}
+
+/// Octets of a datagram.
+const DATAGRAM: usize = 1_232;
+
+/// A service of 5,000 instances on one host, and one on another; their weights from those given, in turn.
+fn crowded(weights: &[u16]) -> Fixture {
+    let mut zone = Fixture::new();
+    let mut add = |name: &str, host: &str, address: &str, weight| {
+        zone.add(Registration { weight, ..at("many", name, host, &[address]) });
+    };
+    for (n, weight) in (0..5_000).zip(weights.iter().cycle()) {
+        add(&format!("m{n:04}"), "one", "10.0.0.1", *weight);
+    }
+    add("m2500x", "other", "10.0.0.2", weights[weights.len() - 1]);
+    zone
+}
+
+/// How many records an answer to such a question has, and whether those are all, as far as it says.
+fn found(zone: &Fixture, name: &str, rtype: u16, seed: usize, room: usize) -> (usize, bool) {
+    let name: DomainName = name.parse().unwrap();
+    let Answer::Records(records) = zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: None }) else {
+        panic!("no records")
+    };
+    let mut count = 0;
+    let flow = records.answer.records(seed, room, |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    });
+    (count, flow.is_continue())
+}
+
+#[test]
+fn who_looks_for_a_record_among_thousands_of_repeats_gives_up_and_says_so() {
+    for weights in [&[7][..], &[1, 1_000]] {
+        let zone = crowded(weights);
+        for (name, rtype) in [("many.registry.local", rtype::A), ("_many._tcp.registry.local", rtype::SRV)] {
+            let answers: Vec<_> = (0..200).map(|seed| found(&zone, name, rtype, seed, DATAGRAM)).collect();
+            // Some 617 of 5,001 are visited, or of the heavy half: so about 25 or 50 of 200 answers come by the one
+            // that is different.
+            let lucky = answers.iter().filter(|(count, _)| *count > 1).count();
+            assert!((5..90).contains(&lucky), "{lucky} for {weights:?}: more were visited, or fewer");
+            assert!(answers.iter().all(|(_, whole)| !whole));
+            // Over a stream there is room for all of them; SRV records have the weights in them.
+            let all = if rtype == rtype::A { 2 } else { 1 + weights.len() };
+            assert_eq!(found(&zone, name, rtype, 3, ROOM), (all, true), "{name} for {weights:?}");
+        }
+    }
+}
+
+#[test]
+fn addresses_of_targets_are_looked_for_as_long_as_records_are() {
+    let zone = crowded(&[7]);
+    let name: DomainName = "_many._tcp.registry.local".parse().unwrap();
+    let question = Question { name: name.as_wire(), rtype: rtype::SRV, globs: None };
+    let Answer::Records(records) = zone.zone.answer(&question) else { panic!("no records") };
+    let given = |seed, room| {
+        let mut count = 0;
+        let flow = records.additionals(seed, room, |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        });
+        (count, flow.is_continue())
+    };
+    let lucky = (0..200).filter(|seed| given(*seed, DATAGRAM) == (2, false)).count();
+    assert!((5..60).contains(&lucky), "{lucky}: more were visited, or fewer");
+    assert_eq!(given(3, ROOM), (2, true));
+}
+
+#[test]
+fn a_service_of_some_hundred_instances_on_a_few_hosts_is_whole_in_a_datagram() {
+    let mut zone = Fixture::new();
+    for n in 0..500_u16 {
+        let host = n / 50;
+        let registration = at("auth", &format!("a{n:03}"), &format!("web{host}"), &[&format!("10.0.0.{host}")]);
+        zone.add(Registration { weight: n % 3, ..registration });
+    }
+    for seed in 0..50 {
+        assert_eq!(found(&zone, "auth.registry.local", rtype::A, seed, DATAGRAM), (10, true));
+    }
 }
