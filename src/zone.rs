@@ -59,7 +59,7 @@ pub use reverse::reverse_name;
 pub use snapshot::{Sizes, Snapshot};
 pub use subject::Subject;
 #[cfg(test)]
-pub(crate) use tests::{serving, serving_in};
+pub(crate) use tests::{serving, serving_backwards, serving_in};
 
 /// Octets of a zone's name in wire form, at most: 117, so that the longest name below it is a name (RFC 1035 §2.3.4).
 /// That is a subtype's: its own label (64 with the length), `_sub` (5), the service (64) and `_tcp` (5).

@@ -17,9 +17,9 @@ use super::counts::Counts;
 use super::rrl::{self, Limiter};
 use super::udp::serve;
 use crate::registry::{self, Reader, Registry};
-use crate::service::{Details, DomainName, Registration, Tag, registration};
+use crate::service::{Address, Details, DomainName, Registration, Tag, registration};
 use crate::store::Opened;
-use crate::zone::{rtype, serving};
+use crate::zone::{rtype, serving_backwards};
 
 /// Questions sent before the first reply is read: more than a batch, fewer than fill a socket's buffer.
 const AHEAD: usize = 100;
@@ -28,16 +28,27 @@ const MANY: usize = 20 * AHEAD;
 /// Octets of the shortest message in front of the question's type.
 const NAME_END: usize = 12 + 13;
 
-/// Three instances of a type, one of them under a subtype, of a registry whose writer rests.
+/// Instances of a large service, each with a weight of its own: more than fit into a reply.
+const LARGE: u16 = 300;
+
+/// Three instances of a type, one of them under a subtype, and a large service, of a registry whose writer rests;
+/// with reverse zones.
 fn registry() -> Reader {
     let details = || Details { tags: vec![Tag::new("blue").unwrap()], ..Details::default() }.into();
     let all = (0..3)
         .map(|n| Registration { details: details(), ..registration("auth", &format!("a{n}"), &format!("web{n}")) });
-    let (registry, _) = Registry::open(&registry::Config::default(), Opened::memory(), &serving(all)).unwrap();
+    let large = (0..LARGE).map(|n| {
+        let addresses = [format!("10.0.{}.{}", n / 250, n % 250), format!("10.1.0.{}", n % 7)];
+        let addresses = addresses.iter().map(|address| Address::new(address.parse().unwrap()).unwrap()).collect();
+        Registration { weight: n, addresses, ..registration("many", &format!("m{n}"), &format!("host{n}")) }
+    });
+    let zones = serving_backwards(&["10.0.0.0/8", "2001:db8::/32"], all.chain(large));
+    let (registry, _) = Registry::open(&registry::Config::default(), Opened::memory(), &zones).unwrap();
     registry.reader()
 }
 
-/// Plain questions of every kind: answers with and without additional records, NODATA, NXDOMAIN, REFUSED.
+/// Plain questions of every kind: answers with and without additional records, truncated ones, NODATA, NXDOMAIN,
+/// REFUSED.
 fn questions(opt: &[u8]) -> Vec<Vec<u8>> {
     use rtype::{A, AAAA, ANY, NS, PTR, SOA, SRV, TXT};
     let asked = [
@@ -51,6 +62,13 @@ fn questions(opt: &[u8]) -> Vec<Vec<u8>> {
         ("web2.registry.local", A),
         ("web2.registry.local", AAAA),
         ("auth.registry.local", A),
+        ("_many._tcp.registry.local", SRV),
+        ("_many._tcp.registry.local", PTR),
+        ("many.registry.local", A),
+        ("7.0.0.10.in-addr.arpa", PTR),
+        ("lb._dns-sd._udp.0.0.0.10.in-addr.arpa", PTR),
+        ("9.9.0.10.in-addr.arpa", PTR),
+        ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", PTR),
         ("registry.local", SOA),
         ("registry.local", NS),
         ("gone.registry.local", A),

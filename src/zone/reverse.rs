@@ -10,6 +10,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::answer::{Answer, Data, Name, Records, Rrset, rtype};
 use super::lookup::Question;
@@ -18,15 +19,28 @@ use super::pointer::{self, HostName, Pointers};
 use super::set::{Keyed, Set};
 use super::snapshot::Snapshot;
 use super::ttl::Ttls;
-use crate::service::DomainName;
+use crate::service::{DomainName, NAME_MAX};
 
 const UDP: &[u8] = b"\x04_udp";
 const BROWSING: &[u8] = b"\x07_dns-sd";
+/// Units of an IPv4 address.
+const OCTETS: usize = 4;
+/// Units of an IPv6 address.
+const NIBBLES: usize = 32;
+
+/// An address that was begun, or a whole one: octets of IPv4, nibbles of IPv6, the highest first. Never more than
+/// lie in place: a question allocates nothing.
+type Units = SmallVec<[u8; NIBBLES]>;
+
+/// The labels in front of a zone's name, each with its length. No name has more: one takes two octets, and the root one.
+type Labels<'q> = SmallVec<[&'q [u8]; NAME_MAX / 2]>;
 
 /// One reverse zone.
 #[derive(Debug)]
 pub(super) struct Reverse {
     net: IpNet,
+    /// The units of its prefix.
+    prefix: Units,
     /// Wire form, which has nothing but lower case.
     pub(super) name: DomainName,
 }
@@ -52,16 +66,23 @@ pub fn reverse_name(net: &IpNet) -> Option<DomainName> {
     {
         return None;
     }
-    let units = usize::from(net.prefix_len() / bits);
-    let labels: Vec<String> = match net.network() {
-        IpAddr::V4(v4) => v4.octets()[..units].iter().rev().map(u8::to_string).collect(),
-        IpAddr::V6(v6) => nibbles(&v6.octets())[..units].iter().rev().map(|nibble| format!("{nibble:x}")).collect(),
-    };
+    let label = |unit: &u8| if net.addr().is_ipv4() { unit.to_string() } else { format!("{unit:x}") };
+    let labels: Vec<String> = prefix(net).iter().rev().map(label).collect();
     format!("{}.{domain}", labels.join(".")).parse().ok()
 }
 
-fn nibbles(octets: &[u8]) -> Vec<u8> {
-    octets.iter().flat_map(|octet| [octet >> 4, octet & 15]).collect()
+/// The units of a prefix, which ends between two of them.
+fn prefix(net: &IpNet) -> Units {
+    match net.network() {
+        IpAddr::V4(v4) => v4.octets()[..usize::from(net.prefix_len() / 8)].into(),
+        IpAddr::V6(v6) => (0..usize::from(net.prefix_len() / 4)).map(|n| nibble(&v6.octets(), n)).collect(),
+    }
+}
+
+/// The `n`th half octet of an IPv6 address.
+fn nibble(octets: &[u8], n: usize) -> u8 {
+    let octet = octets[n / 2];
+    if n.is_multiple_of(2) { octet >> 4 } else { octet & 15 }
 }
 
 /// What exists at a name of a reverse zone.
@@ -75,36 +96,30 @@ enum Found<'a> {
 impl Reverse {
     /// `None` of a prefix that has no name; the settings were checked.
     pub(super) fn new(net: &IpNet) -> Option<Self> {
-        Some(Self { net: *net, name: reverse_name(net)? })
+        Some(Self { net: *net, prefix: prefix(net), name: reverse_name(net)? })
     }
 
     fn owner(&self) -> Name<'_> {
         Name([&[], &[], self.name.as_wire()])
     }
 
-    /// The units of its prefix: octets of IPv4, nibbles of IPv6.
-    fn prefix(&self) -> Vec<u8> {
-        match self.net.network() {
-            IpAddr::V4(v4) => v4.octets()[..usize::from(self.net.prefix_len() / 8)].to_vec(),
-            IpAddr::V6(v6) => nibbles(&v6.octets())[..usize::from(self.net.prefix_len() / 4)].to_vec(),
+    /// The unit that a label in lower case is: a number as one writes it, without zeros in front.
+    fn unit(&self, label: &[u8]) -> Option<u8> {
+        match (&self.net, label) {
+            (IpNet::V4(_), [_, b'0'] | [_, b'1'..=b'9', ..]) => label[1..].iter().try_fold(0_u8, |unit, digit| {
+                let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+                unit.checked_mul(10)?.checked_add(digit)
+            }),
+            (IpNet::V6(_), [_, digit @ b'0'..=b'9']) => Some(digit - b'0'),
+            (IpNet::V6(_), [_, digit @ b'a'..=b'f']) => Some(digit - b'a' + 10),
+            _ => None,
         }
     }
 
-    fn unit(&self, label: &[u8]) -> Option<u8> {
-        let text = std::str::from_utf8(label.get(1..)?).ok()?;
-        let unit = match self.net {
-            IpNet::V4(_) => text.parse::<u8>().ok().filter(|unit| unit.to_string() == text)?,
-            IpNet::V6(_) => {
-                u8::from_str_radix(text, 16).ok().filter(|unit| format!("{unit:x}") == text && *unit < 16)?
-            }
-        };
-        Some(unit)
-    }
-
     fn find<'a>(&self, labels: &[&[u8]], backwards: &'a Backwards) -> Option<Found<'a>> {
-        let mut units = self.prefix();
+        let mut units = self.prefix.clone();
         let mut rest = labels;
-        let all = if matches!(self.net, IpNet::V4(_)) { 4 } else { 32 };
+        let all = if matches!(self.net, IpNet::V4(_)) { OCTETS } else { NIBBLES };
         while let [front @ .., label] = rest
             && units.len() < all
             && let Some(unit) = self.unit(label)
@@ -129,7 +144,7 @@ impl Reverse {
 
     /// Whether domains to browse are found below: at the zone itself and at the base of a subnet.
     fn is_browsable(&self, units: &[u8], all: usize, is_base: bool) -> bool {
-        units.len() == self.prefix().len() || (units.len() == all && is_base)
+        units.len() == self.prefix.len() || (units.len() == all && is_base)
     }
 }
 
@@ -159,12 +174,16 @@ impl Backwards {
     /// At an address or above one.
     fn find(&self, units: &[u8], all: usize) -> Option<Found<'_>> {
         let is_whole = units.len() == all;
-        if all == 4 {
+        if all == OCTETS {
             return find(&self.v4, units, is_whole, |octets| octets.starts_with(units));
         }
-        // Half an octet is begun with zero: whatever its other half is comes behind.
-        let octets: Vec<u8> = units.chunks(2).map(|pair| (pair[0] << 4) | pair.get(1).unwrap_or(&0)).collect();
-        find(&self.v6, &octets, is_whole, |octets| nibbles(octets).starts_with(units))
+        let mut octets = [0; NIBBLES / 2];
+        for (n, unit) in units.iter().enumerate() {
+            // Half an octet is begun with zero: whatever its other half is comes behind.
+            octets[n / 2] |= if n.is_multiple_of(2) { unit << 4 } else { *unit };
+        }
+        let begins = |octets: &[u8]| units.iter().enumerate().all(|(n, unit)| nibble(octets, n) == *unit);
+        find(&self.v6, &octets, is_whole, begins)
     }
 }
 
@@ -184,7 +203,7 @@ fn find<'a, const N: usize>(
 
 impl Snapshot {
     /// The reverse zone that a name in lower case is at or below, and the labels in front of it.
-    pub(super) fn enclosing_reverse<'q>(&self, folded: &'q [u8]) -> Option<(&Reverse, Vec<&'q [u8]>)> {
+    pub(super) fn enclosing_reverse<'q>(&self, folded: &'q [u8]) -> Option<(&Reverse, Labels<'q>)> {
         let mut zones = self.fixed.reverse.iter();
         zones.find_map(|zone| Some((zone, split(folded.strip_suffix(zone.name.as_wire())?)?)))
     }
@@ -211,8 +230,8 @@ impl Snapshot {
 }
 
 /// Labels, each with its length in front; `None` where the octets do not end with one.
-fn split(mut octets: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut labels = Vec::new();
+fn split(mut octets: &[u8]) -> Option<Labels<'_>> {
+    let mut labels = Labels::new();
     while let Some(length) = octets.first() {
         let (label, rest) = octets.split_at_checked(1 + usize::from(*length))?;
         labels.push(label);

@@ -33,6 +33,15 @@ pub(crate) fn serving_in(domains: Vec<DomainName>, registrations: impl IntoItera
     fixture.zone
 }
 
+/// The same as [`serving`], with reverse zones for these prefixes.
+pub(crate) fn serving_backwards(prefixes: &[&str], registrations: impl IntoIterator<Item = Registration>) -> Snapshot {
+    let mut fixture = reverse::with_reverse(prefixes);
+    for registration in registrations {
+        fixture.add(registration);
+    }
+    fixture.zone
+}
+
 /// A zone and the number of its last change.
 struct Fixture {
     zone: Snapshot,

@@ -4,7 +4,7 @@ use super::super::{Answer, Config, Question, Snapshot, rtype};
 use super::{CNAME, Fixture, at, config, lines};
 use crate::service::{Address, DomainName};
 
-fn with_reverse(prefixes: &[&str]) -> Fixture {
+pub(super) fn with_reverse(prefixes: &[&str]) -> Fixture {
     let reverse = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
     let name_server = Address::new([192, 0, 2, 53].into()).unwrap();
     Fixture { zone: Snapshot::new(&Config { reverse, ..config() }, &[name_server]), revision: 100 }
@@ -68,10 +68,14 @@ fn item_55_names_of_a_reverse_zone_exist_as_far_as_something_is_below() {
         "x.10.in-addr.arpa",
         "256.1.10.in-addr.arpa",
         "03.2.1.10.in-addr.arpa",
+        "00.1.10.in-addr.arpa",
+        "0003.2.1.10.in-addr.arpa",
+        "1x.10.in-addr.arpa",
         "3.2.1.10.10.in-addr.arpa",
         "x.3.2.1.10.in-addr.arpa",
         "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
         "10.8.b.d.0.1.0.0.2.ip6.arpa",
+        "g.8.b.d.0.1.0.0.2.ip6.arpa",
         "lb._dns-sd._udp.3.2.1.10.in-addr.arpa",
         "lb._dns-sd._udp.2.1.10.in-addr.arpa",
         "r._dns-sd._udp.10.in-addr.arpa",
