@@ -6,6 +6,7 @@
 mod support;
 
 mod stories {
+    mod checklist;
     mod cli;
     mod cli_register;
     mod client;

@@ -130,6 +130,10 @@ fn item_10_no_opcode_but_query_is_implemented() {
                 assert_eq!((reply.code(), reply.flags[0]), (NOTIMP, 0x80 | opcode << 3), "opcode {opcode}");
             }
         }
+        // What cannot be read keeps its opcode as well: the reply is to be told apart from one to a query.
+        for reply in raw(portolan.dns, &[0, 7, opcode << 3, 0, 0, 1, 0, 0, 0, 0, 0, 0, 63]) {
+            assert_eq!((reply.code(), reply.flags[0]), (FORMERR, 0x80 | opcode << 3), "opcode {opcode}, cut");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! - the zone's NS records beside an answer: NSD and Knot send them along, we do not (RFC 1034 §4.3.2 step 6);
 //! - what goes along with an answer, but for the addresses of SRV and NS targets: PTR answers of ours bring what
 //!   RFC 6763 §12.1 asks, theirs bring nothing;
+//! - the address of the name server of a reverse zone, which is in another zone;
 //! - what of a truncated answer is sent: its receiver asks again over TCP (RFC 2181 §9);
 //! - ANY: one RRset or all (RFC 8482 §4.1, §4.3);
 //! - type 0, which is reserved (RFC 6895 §3.1): to Knot it is not implemented, to NSD and us no record has it;
@@ -14,7 +15,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::authority::{Authority, knot, nsd};
-use crate::support::harbour::{self, NEGATIVE_TTL, TTL, ZONES};
+use crate::support::harbour::{self, NEGATIVE_TTL, REVERSE, TTL, ZONES};
 use crate::support::questions::{about, around};
 use crate::support::wire::{ANY, Client, NS, Name, Query, Record, Reply, SOA, SRV};
 use crate::support::zone_file::{self, Settings, ZoneFile};
@@ -57,7 +58,8 @@ fn zones(portolan: &Portolan) -> Vec<ZoneFile> {
     let (_, numbers) = soa.split_last_chunk::<20>().expect("serial and four times");
     let serial = u32::from_be_bytes(*numbers.first_chunk().unwrap());
     let settings = Settings { serial, name_server: portolan.dns.ip(), ttl: TTL, negative_ttl: NEGATIVE_TTL };
-    names.iter().map(|zone| ZoneFile::of(zone, &names[0], &instances, settings)).collect()
+    let forwards = names.iter().map(|zone| ZoneFile::of(zone, &names[0], &instances, settings));
+    forwards.chain(REVERSE.map(|prefix| ZoneFile::reverse(prefix, &names[0], &instances, settings))).collect()
 }
 
 /// Some of the names, and few of those that are there by the hundred: other runs ask for others.
@@ -115,7 +117,8 @@ impl Peer {
             let is_some_rrset = same == mine || (same.is_empty() && !other.is_empty());
             assert!(is_some_rrset, "{}", shown("TCP", mine_tcp, &theirs_tcp));
         }
-        if matches!(query.rtype, SRV | NS) {
+        let is_within = |record: &Record| record.folded().data.ends_with(&query.name.folded().0);
+        if query.rtype == SRV || (query.rtype == NS && mine_tcp.answer.iter().all(is_within)) {
             let mut theirs = folded(&theirs_tcp.additional);
             // Not the addresses of the name server, which they name along with it.
             theirs.retain(|record| mine_tcp.answer.iter().any(|srv| srv.folded().data.ends_with(&record.owner.0)));

@@ -6,6 +6,7 @@ use crate::support::Random;
 use crate::support::harbour::{self, ZONES};
 use crate::support::questions::{about, around};
 use crate::support::wire::{Client, Name, Query, Record, Reply};
+use crate::support::zone_file::backwards;
 
 /// Octets of an OPT record without options.
 const OPT: usize = 11;
@@ -87,6 +88,11 @@ fn names(random: &mut Random) -> Vec<Name> {
         all.extend(large.iter().flat_map(|labels| vec![zone.below(labels); 10]));
         all.extend(globs.split_whitespace().map(|labels| zone.below(labels)));
         exact.insert(zone);
+    }
+    // Where addresses lead back to.
+    for address in ["10.2.0.0", "10.2.0.3", "10.2.1.7", "10.2.9.0", "2001:db8:2::", "2001:db8:2::5"] {
+        let name = backwards(address.parse().unwrap());
+        exact.extend([name.parent().unwrap(), name.below("lb._dns-sd._udp"), name]);
     }
     all.extend(around(&exact));
     all.extend((0..200).map(|_| at_random(random)));

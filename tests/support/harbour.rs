@@ -6,6 +6,8 @@ use super::{Launch, Portolan, Random};
 
 /// The zones: one that is `.local`, one whose case is kept, one of a single label.
 pub const ZONES: [&str; 3] = ["registry.local", "Registry.Internal", "harbour"];
+/// The reverse zones, of which some of what is drawn by chance has addresses in.
+pub const REVERSE: [&str; 2] = ["10.2.0.0/16", "2001:db8:2::/64"];
 /// Seconds; above every lease here that is to shorten one.
 pub const TTL: u32 = 7200;
 /// Seconds.
@@ -14,7 +16,8 @@ pub const NEGATIVE_TTL: u32 = 5;
 /// How a registry of these zones is started: leases are hours, so that nothing lapses while it is asked.
 pub fn launch() -> Launch {
     let zones = ZONES.into_iter().flat_map(|zone| ["--zone", zone]);
-    Launch::new().args(zones).env("PORTOLAN_ZONE_TTL", &format!("{TTL}s"))
+    let launch = Launch::new().args(zones).env("PORTOLAN_ZONE_REVERSE", &REVERSE.join(","));
+    launch.env("PORTOLAN_ZONE_TTL", &format!("{TTL}s"))
 }
 
 /// Registers what is written here, and `more` drawn by chance.

@@ -50,18 +50,29 @@ pub struct ZoneFile {
 }
 
 impl ZoneFile {
+    /// A zone, with the names of the zone `home` for what it says of itself, and as the domain to browse.
+    fn new(zone: &Name, home: &Name, settings: Settings) -> Self {
+        let mut file = Self { zone: zone.clone(), rrsets: BTreeMap::new(), empty: BTreeSet::new() };
+        let Settings { serial, ttl, negative_ttl, .. } = settings;
+        let (ns, mailbox) = (home.below("ns"), home.below("hostmaster"));
+        file.add(zone, "SOA", ttl, format!("{ns} {mailbox} {serial} 60 10 86400 {negative_ttl}"));
+        file.add(zone, "NS", ttl, ns.to_string());
+        file.add_browsing(zone, home, ttl);
+        file
+    }
+
+    /// The domain to browse (RFC 6763 §11).
+    fn add_browsing(&mut self, at: &Name, home: &Name, ttl: u32) {
+        for name in ["b", "lb"] {
+            self.add(&at.below(name).at_meta(), "PTR", ttl, home.to_string());
+        }
+    }
+
     /// The zone `zone` of a registry whose first zone is `first`, which is how the API names hosts.
     pub fn of(zone: &Name, first: &Name, instances: &[Value], settings: Settings) -> Self {
-        let mut file = Self { zone: zone.clone(), rrsets: BTreeMap::new(), empty: BTreeSet::new() };
-        let Settings { serial, name_server, ttl, negative_ttl } = settings;
-        let ns = zone.below("ns");
-        let soa = format!("{ns} {} {serial} 60 10 86400 {negative_ttl}", zone.below("hostmaster"));
-        file.add(zone, "SOA", ttl, soa);
-        file.add(zone, "NS", ttl, ns.to_string());
-        file.add_address(&ns, ttl, &name_server.to_string());
-        for name in ["b", "lb"] {
-            file.add(&zone.below(name).at_meta(), "PTR", ttl, zone.to_string());
-        }
+        let mut file = Self::new(zone, zone, settings);
+        let Settings { name_server, ttl, .. } = settings;
+        file.add_address(&zone.below("ns"), ttl, &name_server.to_string());
         for name in ["_tcp", "_udp", "_dnssd-srp._tcp", "_dnssd-srp-tls._tcp", "_dns-push-tls._tcp"] {
             file.empty.insert(zone.below(name));
         }
@@ -70,6 +81,37 @@ impl ZoneFile {
             instances.iter().filter(|i| i["served"] == true).map(|i| target(i, zone, first).folded()).collect();
         for instance in instances {
             file.add_instance(instance, first, ttl, &hosts);
+        }
+        file
+    }
+
+    /// The reverse zone of a /16 of IPv4 or a /64 of IPv6. Domains to browse are also found at the base address of
+    /// every subnet: a /24 of the one, the /64 itself of the other.
+    pub fn reverse(prefix: &str, first: &Name, instances: &[Value], settings: Settings) -> Self {
+        let base: IpAddr = prefix.split('/').next().unwrap().parse().unwrap();
+        let bases: Vec<IpAddr> = match base {
+            IpAddr::V4(v4) => {
+                let [a, b, ..] = v4.octets();
+                (0..=255).map(|c| [a, b, c, 0].into()).collect()
+            }
+            IpAddr::V6(_) => vec![base],
+        };
+        let units = if base.is_ipv4() { 2 } else { 16 };
+        let mut zone = backwards(base);
+        for _ in 0..units {
+            zone = zone.parent().unwrap();
+        }
+        let mut file = Self::new(&zone, first, settings);
+        for base in bases {
+            file.add_browsing(&backwards(base), first, settings.ttl);
+        }
+        for instance in instances.iter().filter(|instance| instance["served"] == true) {
+            for address in instance["addresses"].as_array().unwrap() {
+                let name = backwards(address.as_str().unwrap().parse().unwrap());
+                if name.0.ends_with(&zone.0) {
+                    file.add(&name, "PTR", ttl_of(instance, settings.ttl), target(instance, first, first).to_string());
+                }
+            }
         }
         file
     }
@@ -86,9 +128,7 @@ impl ZoneFile {
         if instance["served"] != true {
             return;
         }
-        let lease = instance["lease"].as_f64().unwrap();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a lease, floored")]
-        let ttl = if lease == 0.0 { zone_ttl } else { zone_ttl.min(lease as u32) };
+        let ttl = ttl_of(instance, zone_ttl);
         let name = base.child(text("instance").as_bytes());
         let target = target(instance, &zone, first);
         let srv = format!("{} {} {} {target}", instance["priority"], instance["weight"], instance["port"]);
@@ -152,6 +192,26 @@ impl Name {
     fn at_meta(&self) -> Self {
         let zone = self.parent().expect("not the root");
         zone.below("_dns-sd._udp").child(self.labels()[0])
+    }
+}
+
+/// A lease bounds the TTL, but for one of 0.
+fn ttl_of(instance: &Value, zone_ttl: u32) -> u32 {
+    let lease = instance["lease"].as_f64().unwrap();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a lease, floored")]
+    if lease == 0.0 { zone_ttl } else { zone_ttl.min(lease as u32) }
+}
+
+/// The name of an address in the tree of addresses (RFC 1035 §3.5, RFC 3596 §2.5).
+pub fn backwards(address: IpAddr) -> Name {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.octets().iter().fold(Name::of("in-addr.arpa"), |name, octet| name.below(&octet.to_string()))
+        }
+        IpAddr::V6(v6) => {
+            let nibbles = v6.octets().into_iter().flat_map(|octet| [octet >> 4, octet & 15]);
+            nibbles.fold(Name::of("ip6.arpa"), |name, nibble| name.below(&format!("{nibble:x}")))
+        }
     }
 }
 
