@@ -219,10 +219,9 @@ impl Dns {
         let streams = Streams { responder, connections, idle: config.tcp_idle, stop: stop.clone() };
         let mut running = JoinSet::new();
         for Bound { udp, tcp, .. } in bound {
-            let threads = udp.len();
             for socket in udp {
                 let (registry, access, cookies) = (registry.clone(), access.clone(), cookies.clone());
-                let (counts, limiter) = (counting.thread(), Limiter::new(&config.rrl, threads));
+                let (counts, limiter) = (counting.thread(), Limiter::new(&config.rrl));
                 running.spawn(serving.spawn(socket, move |socket, stopped| {
                     udp::serve(socket, registry.reader(), &access, cookies, limiter, &counts, stopped);
                 }));

@@ -123,7 +123,7 @@ fn allocations(times: usize, opt: impl Fn(&Cookies) -> Vec<u8>) -> u64 {
     let (registry, config, stopped) = (registry(), Config::default(), AtomicBool::new(false));
     let (access, cookies, counts) = (Access::new(&config), Cookies::new(&config), Counts::default());
     // One that counts, also on loopback, and lets all pass.
-    let limiter = Limiter::new(&rrl::Config { rate: u32::MAX, exempt: Vec::new(), ..rrl::Config::default() }, 1);
+    let limiter = Limiter::new(&rrl::Config { rate: u32::MAX, exempt: Vec::new(), ..rrl::Config::default() });
     let questions = questions(&opt(&cookies));
     thread::scope(|scope| {
         let asking = scope.spawn(|| ask(&socket, &questions, times, &stopped));

@@ -8,16 +8,21 @@
 //! client with a good cookie is never limited: its address is not forged.
 //!
 //! "The same answer" is the name of the question, where the name exists, whatever the type; all of NXDOMAIN in all
-//! zones, all of globs, and all errors are one answer each, or random names would pass.
+//! zones, all of globs, and all errors are one answer each, or random names would pass. So would names of reverse zones
+//! that exist only because an address is below them: one address makes up to 32, which have the SOA record alone, as
+//! NXDOMAIN has, and count with it. A name of ours that has no such records counts for itself, for whoever asks for A
+//! asks for AAAA as well.
 //!
-//! Counting is by whole seconds, which are read once per batch. Each UDP thread counts for itself, and those of one
-//! address share its rate: the kernel spreads the questions of a network over them by address and port, so together
-//! they come to what is set. A client that keeps to one port is on one thread, and has that one's share.
+//! Counting is by whole seconds, which are read once per batch. Each UDP thread counts for itself, up to the whole
+//! rate: the kernel gives all questions from one port to one thread, so a client that keeps to its port, as a resolver
+//! behind a gateway may, has no less because the machine has more cores. The price is that a flood which is forged from
+//! many ports gets the rate of each thread, of which each listen address has one per core.
 //!
 //! **The default** is 1,000 answers a second. A network of 254 machines, each of which asks the same name again as
 //! soon as its TTL of 10 s ends, makes 25 a second; a gateway with ten thousand programs behind it that cache nothing
 //! and poll a name each 10 s makes 1,000; what asks more often is on this machine, which is exempt, or has a cookie.
-//! An attacker gets at most 1.2 MB/s out of it against one network by one name: 1,000 of the largest datagrams.
+//! An attacker gets at most 1.2 MB/s per thread out of it against one network by one name: 1,000 of the largest
+//! datagrams.
 //!
 //! Road not taken: BIND's `window`, in which a flood also uses up the rate of the seconds that follow. Then nothing
 //! whole leaves while it lasts, but a client without cookies in that network has to use TCP for seconds after it.
@@ -26,6 +31,7 @@
 mod accounts;
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -41,12 +47,15 @@ use accounts::{Accounts, Subject};
 const BAD_COOKIE: u16 = 23;
 const NO_ERROR: u16 = 0;
 const NX_DOMAIN: u16 = 3;
+/// Where a header counts the answer records (RFC 1035 §4.1.1).
+const ANSWERS: Range<usize> = 6..8;
 
 /// `[dns.rrl]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Times that one answer is sent to one network in a second, at most, over UDP. 0: any number.
+    /// Times that one answer is sent to one network in a second, at most, over UDP, by each thread: a listen address
+    /// has one per core, and a client's port is with one of them. 0: any number.
     pub rate: u32,
     /// Of so many answers that are held back one is sent truncated, on average. 0: none.
     pub slip: u32,
@@ -78,25 +87,20 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Limiter {
     config: Config,
-    /// Of this thread. 0: any number.
-    rate: u32,
     accounts: Accounts,
     chance: Seeds,
 }
 
 impl Limiter {
-    /// For one of so many threads.
-    pub(super) fn new(config: &Config, threads: usize) -> Self {
-        let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
-        let rate = config.rate.div_ceil(threads);
-        Self { config: config.clone(), rate, accounts: Accounts::new(rate > 0), chance: Seeds::new() }
+    pub(super) fn new(config: &Config) -> Self {
+        Self { config: config.clone(), accounts: Accounts::new(config.rate > 0), chance: Seeds::new() }
     }
 
     /// Decides on the reply at the beginning of `message`, and cuts it where that is what becomes of it. `now` in
     /// Unix seconds.
     #[inline]
     pub(super) fn judge(&mut self, reply: &mut Reply, message: &mut [u8], client: IpAddr, now: u32) -> Verdict {
-        if self.rate == 0 || reply.length == 0 || reply.standing == Standing::Known {
+        if self.config.rate == 0 || reply.length == 0 || reply.standing == Standing::Known {
             return Verdict::Sent;
         }
         let client = client.to_canonical();
@@ -108,14 +112,16 @@ impl Limiter {
 
     fn limit(&mut self, reply: &mut Reply, message: &mut [u8], client: IpAddr, now: u32) -> Verdict {
         let question = message.get(..reply.length).and_then(query::question_of);
+        // What is truncated has records, though not here.
+        let is_empty = !reply.truncated && message.get(ANSWERS) == Some(&[0, 0]);
         let subject = match reply.rcode {
-            NO_ERROR => Subject::of_name(question.map_or(&[], |(name, _)| name)),
+            NO_ERROR => Subject::of_name(question.map_or(&[], |(name, _)| name), is_empty),
             NX_DOMAIN => Subject::Missing,
             _ => Subject::Error,
         };
         let end = question.map_or(HEADER, |(_, end)| end);
         let sent = self.accounts.count(self.network(client), subject, now);
-        if sent <= self.rate {
+        if sent <= self.config.rate {
             return Verdict::Sent;
         }
         let slips = self.chance.next().checked_rem(self.config.slip as usize) == Some(0);
@@ -135,14 +141,15 @@ impl Limiter {
     }
 }
 
-/// Leaves of a reply its header, the question, which ends at `end`, and the OPT record.
+/// Leaves of a reply its header, the question, which ends at `end`, and the OPT record. Where `end` is the header's, it
+/// has no question, or more than one.
 fn cut(reply: &mut Reply, message: &mut [u8], end: usize) -> Option<()> {
     let opt = reply.length.checked_sub(reply.opt).filter(|opt| *opt >= end)?;
     message.copy_within(opt..reply.length, end);
     reply.length = end + reply.opt;
     let (front, opt) = message.get_mut(..reply.length)?.split_at_mut(end);
-    let [_, _, flags, code, _, _, counts @ ..] = front.first_chunk_mut::<HEADER>()?;
-    *counts = [0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
+    let [_, _, flags, code, counts @ ..] = front.first_chunk_mut::<HEADER>()?;
+    *counts = [0, u8::from(end > HEADER), 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
     match opt.get_mut(EXTENDED_CODE) {
         Some(extended) if matches!(reply.standing, Standing::Asking | Standing::Mistaken) => {
             reply.rcode = BAD_COOKIE;
@@ -165,8 +172,8 @@ mod tests {
     const QUESTION: &[u8] = b"\x04auth\0\0\x01\0\x01";
     const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
 
-    fn limiter(rate: u32, slip: u32, threads: usize) -> Limiter {
-        Limiter::new(&Config { rate, slip, ..Config::default() }, threads)
+    fn limiter(rate: u32, slip: u32) -> Limiter {
+        Limiter::new(&Config { rate, slip, ..Config::default() })
     }
 
     /// An answer of one record and OPT, for a client of this standing.
@@ -188,8 +195,8 @@ mod tests {
     #[test]
     fn beyond_the_rate_half_of_the_answers_slip_and_the_rest_is_dropped() {
         use Verdict::{Dropped, Sent, Slipped};
-        let six = |slip: u32| verdicts(&mut limiter(2, slip, 1), "192.0.2.1", 6);
-        let many = verdicts(&mut limiter(2, 2, 1), "192.0.2.1", 2002);
+        let six = |slip: u32| verdicts(&mut limiter(2, slip), "192.0.2.1", 6);
+        let many = verdicts(&mut limiter(2, 2), "192.0.2.1", 2002);
         assert!(many[..2] == [Sent, Sent] && !many[2..].contains(&Sent));
         let slipped = many.iter().filter(|verdict| **verdict == Slipped).count();
         assert!((800..1200).contains(&slipped), "{slipped} of 2000");
@@ -198,16 +205,28 @@ mod tests {
         assert!((350..650).contains(&odd), "{odd} of 1000");
         assert_eq!(six(1), [Sent, Sent, Slipped, Slipped, Slipped, Slipped]);
         assert_eq!(six(0), [Sent, Sent, Dropped, Dropped, Dropped, Dropped]);
-        assert_eq!(verdicts(&mut limiter(0, 2, 1), "192.0.2.1", 6), [Sent; 6]);
+        assert_eq!(verdicts(&mut limiter(0, 2), "192.0.2.1", 6), [Sent; 6]);
     }
 
     #[test]
-    fn a_thread_has_its_share_of_the_rate() {
-        let sent = |rate: u32, threads: usize| {
-            let all = verdicts(&mut limiter(rate, 2, threads), "192.0.2.1", 200);
-            all.iter().filter(|verdict| **verdict == Verdict::Sent).count()
+    fn names_of_reverse_zones_without_records_are_one_answer_with_nxdomain() {
+        let mut limiter = limiter(3, 0);
+        let mut judge = |name: &[u8], rcode: u16, answers: u8, truncated: bool| {
+            let header = [0, 0, 0x84, u8::try_from(rcode).unwrap(), 0, 1, 0, answers, 0, 1, 0, 0];
+            let mut message = [&header, name, b"\0\x0c\0\x01"].concat();
+            let mut reply = Reply { truncated, ..Reply::written(&message, rcode, None) };
+            limiter.judge(&mut reply, &mut message, [192, 0, 2, 1].into(), NOW)
         };
-        assert_eq!([sent(100, 1), sent(100, 4), sent(1, 4)], [100, 25, 1]);
+        let [v4, v6] = [b"\x02%%\x0210\x07in-addr\x04ARPA\0".as_slice(), b"\x02%%\x03Ip6\x04arpa\0"];
+        let numbered = |name: &[u8], n: u8| [&name[..1], &[b'0', b'0' + n], &name[3..]].concat();
+        let mut many = |name: &[u8], rcode, answers, truncated| {
+            (0..8).filter(|n| judge(&numbered(name, *n), rcode, answers, truncated) == Verdict::Sent).count()
+        };
+        assert_eq!(many(v4, 0, 0, false), 3);
+        assert_eq!(many(v6, 0, 0, false) + many(v6, 3, 0, false), 0, "all the same");
+        assert_eq!(many(v4, 0, 1, false), 8, "each has records of its own");
+        assert_eq!(many(v6, 0, 0, true), 8, "and these have too many");
+        assert_eq!(many(b"\x02%%\x04home\x04arpa\0", 0, 0, false), 8, "somebody registered them");
     }
 
     #[test]
@@ -217,16 +236,16 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.9", "192.0.1.1"),
             ("2001:db8::1", "2001:db8:0:ff::1", "2001:db8:0:100::1"),
         ] {
-            let mut limiter = limiter(2, 0, 1);
+            let mut limiter = limiter(2, 0);
             verdicts(&mut limiter, flooded, 2);
             assert_eq!(verdicts(&mut limiter, same, 1), [Verdict::Dropped], "{same}");
             assert_eq!(verdicts(&mut limiter, other, 1), [Verdict::Sent], "{other}");
         }
         for exempt in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert_eq!(verdicts(&mut limiter(1, 0, 1), exempt, 3), [Verdict::Sent; 3], "{exempt}");
+            assert_eq!(verdicts(&mut limiter(1, 0), exempt, 3), [Verdict::Sent; 3], "{exempt}");
         }
         let all = Config { prefix4: 0, prefix6: 0, rate: 1, slip: 0, ..Config::default() };
-        let mut limiter = Limiter::new(&all, 1);
+        let mut limiter = Limiter::new(&all);
         assert_eq!(verdicts(&mut limiter, "192.0.2.1", 1), [Verdict::Sent]);
         assert_eq!(verdicts(&mut limiter, "198.51.100.1", 1), [Verdict::Dropped]);
         assert_eq!(verdicts(&mut limiter, "2001:db8::1", 1), [Verdict::Sent], "IPv6 is apart");
@@ -236,8 +255,8 @@ mod tests {
     fn what_slips_is_truncated_or_asks_for_a_better_cookie() {
         let slipped = |rcode: u16, standing: Standing| {
             let (mut reply, mut message) = reply(rcode, standing);
-            let mut limiter = limiter(1, 1, 1);
-            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::of_name(b"\x04auth\0"), NOW);
+            let mut limiter = limiter(1, 1);
+            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::of_name(b"\x04auth\0", false), NOW);
             limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::Missing, NOW);
             let verdict = limiter.judge(&mut reply, &mut message, [192, 0, 2, 1].into(), NOW);
             (verdict, reply, message[..reply.length].to_vec())
@@ -260,5 +279,16 @@ mod tests {
         }
         let (verdict, reply, message) = slipped(0, Standing::Known);
         assert_eq!((verdict, reply.length), (Verdict::Sent, message.len()));
+    }
+    #[test]
+    fn what_slips_of_several_questions_has_none() {
+        let header = [0x12, 0x34, 0x80, 1, 0, 2, 0, 0, 0, 0, 0, 1];
+        let mut message = [&header, QUESTION, QUESTION, OPT].concat();
+        let mut limiter = limiter(1, 1);
+        limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::Error, NOW);
+        let mut reply = Reply { opt: OPT.len(), ..Reply::written(&message, 1, None) };
+        assert_eq!(limiter.judge(&mut reply, &mut message, [192, 0, 2, 1].into(), NOW), Verdict::Slipped);
+        let expected = [&[0x12, 0x34, 0x82, 1, 0, 0, 0, 0, 0, 0, 0, 1], OPT].concat();
+        assert_eq!(message[..reply.length], expected);
     }
 }

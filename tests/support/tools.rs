@@ -20,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
     ("promtool", "prometheus"),
     ("strace", "strace"),
+    ("taskset", "util-linux"),
     ("unshare", "util-linux"),
 ];
 

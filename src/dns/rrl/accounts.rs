@@ -25,16 +25,30 @@ pub(super) enum Subject<'a> {
     Name(&'a [u8]),
     /// Many names, of which anybody can write as many as they like.
     Glob,
-    /// A name that does not exist.
+    /// A name that does not exist, or only above one that does.
     Missing,
     Error,
 }
 
 impl<'a> Subject<'a> {
-    /// An existing name in wire form.
-    pub(super) fn of_name(name: &'a [u8]) -> Self {
-        if name.iter().any(|octet| matches!(octet, b'*' | b'?')) { Self::Glob } else { Self::Name(name) }
+    /// An existing name in wire form; whether there are no records to answer with.
+    pub(super) fn of_name(name: &'a [u8], is_empty: bool) -> Self {
+        if name.iter().any(|octet| matches!(octet, b'*' | b'?')) {
+            Self::Glob
+        } else if is_empty && is_reverse(name) {
+            Self::Missing
+        } else {
+            Self::Name(name)
+        }
     }
+}
+
+/// Whether a name is below where those of all addresses are (RFC 1035 §3.5, RFC 3596 §2.5).
+fn is_reverse(name: &[u8]) -> bool {
+    [b"\x07in-addr\x04arpa\0".as_slice(), b"\x03ip6\x04arpa\0"].iter().any(|above| {
+        let end = name.len().checked_sub(above.len()).and_then(|begin| name.get(begin..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(above))
+    })
 }
 
 #[derive(Debug)]
@@ -89,17 +103,17 @@ mod tests {
     #[test]
     fn each_network_and_subject_is_counted_for_itself_by_the_second() {
         let mut accounts = Accounts::new(true);
-        let name = Subject::of_name(b"\x04_AuT\0");
-        let subjects = [name, Subject::of_name(b"\x01b\0"), Subject::Glob, Subject::Missing, Subject::Error];
+        let name = Subject::of_name(b"\x04_AuT\0", false);
+        let subjects = [name, Subject::of_name(b"\x01b\0", false), Subject::Glob, Subject::Missing, Subject::Error];
         for sent in 1..=3 {
             for subject in subjects {
                 assert_eq!(accounts.count(7, subject, 100), sent);
                 assert_eq!(accounts.count(8, subject, 100), sent);
             }
         }
-        assert_eq!(accounts.count(7, Subject::of_name(b"\x04_aUt\0"), 100), 4, "case makes no other name");
+        assert_eq!(accounts.count(7, Subject::of_name(b"\x04_aUt\0", false), 100), 4, "case makes no other name");
         assert_eq!(accounts.count(7, name, 101), 1, "a second later");
-        assert_eq!(Subject::of_name(b"\x02a*\0"), Subject::Glob);
+        assert_eq!(Subject::of_name(b"\x02a*\0", false), Subject::Glob);
     }
 
     #[test]
