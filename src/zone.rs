@@ -3,10 +3,22 @@
 //! A [`Snapshot`] is told of changes and answers questions. It holds no records and no zone's names: it holds
 //! instances, packed as records want them (`member`), in sorted sets (`set`) under their service types and subtypes
 //! (`group`), and finds types and hosts by their labels (`index`). Nearly every host has one instance, which has the
-//! addresses with it; only those of several are counted (`host`). What a question finds (`lookup`, `glob`) is handed
-//! out as views (`answer`): owner names, PTR targets and the zone's own records (`apex`) are put together while a
-//! message is written, and the addresses of a service are gathered from its instances (`pool`). So a zone more
-//! costs nothing, a change costs what it changes, and an answer neither locks nor waits nor reads a clock.
+//! addresses with it; only those of several are counted (`host`). Beside a type there is what is told of all its
+//! instances without a look at any: the shortest TTL (`ttl`), who serves them (`source`), and a number for those who
+//! count its questions (`place`).
+//!
+//! A question's name is cut into labels (`labels`), and what is there (`lookup`, `glob`) is handed out as views
+//! (`answer`): owner names, PTR targets and the zone's own records (`apex`) are put together while a message is
+//! written, and the addresses of a service are gathered from its instances (`pool`). Instances come in turn, or where
+//! priorities and weights differ, drawn (`draw`) from lots of similar weight (`lots`), with random numbers that all
+//! follow from one seed (`chance`). What several of them repeat is given once: addresses and hosts (`seen`), SRV
+//! records (`distinct`); and one gives up where nothing new comes. What a name is, for people, is told apart from
+//! its records (`subject`).
+//!
+//! Reverse zones (`reverse`) have no instances but addresses, each with the hosts that have it (`pointer`).
+//!
+//! So a zone more costs nothing, a change costs what it changes, and an answer neither locks nor waits nor reads a
+//! clock.
 //!
 //! The layout follows the question for SRV, which clients that balance ask: type, instances, and with each instance
 //! all that is written of it. So a million instances cost it three places in memory more that are in no cache, one

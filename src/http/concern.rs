@@ -31,10 +31,11 @@ pub(super) enum Concern {
 impl Concern {
     /// Reads a name that is in one of `zones`, or an address. What a single label is, `subject` says.
     pub(super) fn of(name: &DomainName, zones: &[DomainName], subject: Subject) -> Self {
-        if subject == Subject::Address {
-            return address(name).map_or(Self::Nobody, Self::Address);
-        }
-        let labels = zones.iter().find_map(|zone| name.labels_below(zone)).unwrap_or_default();
+        let Some(labels) = zones.iter().find_map(|zone| name.labels_below(zone)) else {
+            // Of an address in a reverse zone, also where all instances that have it are down.
+            let address = address(name).filter(|_| subject != Subject::Foreign);
+            return address.map_or(Self::Nobody, Self::Address);
+        };
         let texts: Option<Vec<_>> = labels.iter().map(|label| std::str::from_utf8(label).ok()).collect();
         match texts.as_deref() {
             Some([label]) if subject == Subject::Host => Self::Host((*label).to_owned()),

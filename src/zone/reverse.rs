@@ -86,10 +86,13 @@ fn nibble(octets: &[u8], n: usize) -> u8 {
 }
 
 /// What exists at a name of a reverse zone.
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Apex,
+    /// A name with others below it, or one that a subnet may have, and no records of its own.
     Empty,
+    /// PTR to the first zone (RFC 6763 §11).
     Browse,
+    /// An address: PTR to the hosts that have it.
     Hosts(&'a Set<HostName>, &'a Ttls),
 }
 
@@ -202,19 +205,20 @@ fn find<'a, const N: usize>(
 }
 
 impl Snapshot {
-    /// The reverse zone that a name in lower case is at or below, and the labels in front of it.
-    pub(super) fn enclosing_reverse<'q>(&self, folded: &'q [u8]) -> Option<(&Reverse, Labels<'q>)> {
+    /// The reverse zone that a name in lower case is at or below, and what exists at the name.
+    pub(super) fn find_backwards(&self, folded: &[u8]) -> Option<(&Reverse, Option<Found<'_>>)> {
         let mut zones = self.fixed.reverse.iter();
-        zones.find_map(|zone| Some((zone, split(folded.strip_suffix(zone.name.as_wire())?)?)))
+        let (zone, labels) = zones.find_map(|zone| Some((zone, split(folded.strip_suffix(zone.name.as_wire())?)?)))?;
+        Some((zone, zone.find(&labels, &self.backwards)))
     }
 
     /// What the reverse zone that encloses the name, in lower case, says.
     pub(super) fn answer_backwards(&self, folded: &[u8], question: &Question<'_>) -> Answer<'_> {
-        let Some((zone, labels)) = self.enclosing_reverse(folded) else { return Answer::Refused };
+        let Some((zone, found)) = self.find_backwards(folded) else { return Answer::Refused };
         let (home, ttl) = (self.fixed.home(), self.fixed.ttl);
         let minimum = self.fixed.negative_ttl;
         let negative = || home.soa(Some(zone.owner()), ttl.min(minimum), self.serial, minimum);
-        let Some(found) = zone.find(&labels, &self.backwards) else { return Answer::NxDomain(negative()) };
+        let Some(found) = found else { return Answer::NxDomain(negative()) };
         let rrset = |rtype, ttl, data| Rrset { owner: None, rtype, ttl, data };
         let answer = match (found, question.rtype) {
             (Found::Apex, rtype::SOA | rtype::ANY) => home.soa(None, ttl, self.serial, minimum),

@@ -170,6 +170,11 @@ impl Snapshot {
         self.serial
     }
 
+    /// The TTL of records that nothing makes shorter, in seconds.
+    pub fn ttl(&self) -> u32 {
+        self.fixed.ttl
+    }
+
     /// The service types that are known, each with its place and as labels in wire form (`_auth._tcp`).
     pub fn service_types(&self) -> impl Iterator<Item = (Place, &[u8])> {
         self.types.values().map(|service| (service.place, service.all.labels()))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::lookup::Found;
 use super::snapshot::Snapshot;
-use super::{Question, rtype};
+use super::{Question, reverse, rtype};
 use crate::service::{DomainName, NAME_MAX};
 
 /// What a name is.
@@ -16,7 +16,7 @@ pub enum Subject {
     Missing,
     /// The zone itself.
     Apex,
-    /// A name that only has names below it.
+    /// A name that only has names below it, or in a reverse zone, may have them.
     Empty,
     /// A host that instances run on, or the name server.
     Host,
@@ -34,7 +34,7 @@ pub enum Subject {
     Instance,
     /// A pattern.
     Glob,
-    /// An address, or one that was begun, in a reverse zone.
+    /// An address in a reverse zone, which a host has.
     Address,
 }
 
@@ -46,8 +46,15 @@ impl Snapshot {
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
         let Some((zone, labels)) = self.fixed.enclosing(folded) else {
-            let reverse = self.enclosing_reverse(folded).map(|(zone, _)| &zone.name);
-            return (if reverse.is_some() { Subject::Address } else { Subject::Foreign }, reverse);
+            let Some((zone, found)) = self.find_backwards(folded) else { return (Subject::Foreign, None) };
+            let subject = match found {
+                None => Subject::Missing,
+                Some(reverse::Found::Apex) => Subject::Apex,
+                Some(reverse::Found::Empty) => Subject::Empty,
+                Some(reverse::Found::Browse) => Subject::Browse,
+                Some(reverse::Found::Hosts(..)) => Subject::Address,
+            };
+            return (subject, Some(&zone.name));
         };
         let is_subtype = labels.as_slice().len() == 4;
         let subject = match self.find(&labels, question.globs) {
@@ -64,13 +71,6 @@ impl Snapshot {
             Some(Found::Glob(_)) => Subject::Glob,
         };
         (subject, Some(&zone.name))
-    }
-}
-
-impl Snapshot {
-    /// The TTL of records that nothing makes shorter, in seconds.
-    pub fn ttl(&self) -> u32 {
-        self.fixed.ttl
     }
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for Subject {
             Self::Addresses => {
                 "a service: the addresses of all its instances that are up, for programs that know no SRV"
             }
-            Self::Browse => "where browsing begins: PTR to the zone",
+            Self::Browse => "where browsing begins: PTR to the zone to browse",
             Self::Services => "the list of service types: PTR to each that has an instance up",
             Self::Service => "a service type: SRV and PTR of every instance that is up",
             Self::Subtype => "a subtype: SRV and PTR of the instances in it that are up",

@@ -128,6 +128,13 @@ fn an_address_in_a_reverse_zone_tells_whose_it_is() {
     let explanation = explain(&portolan, "name=7.0.0.10.in-addr.arpa");
     assert_eq!((&explanation["type"], &explanation["zone"]), (&json!("PTR"), &json!("10.in-addr.arpa.")));
     assert_eq!(candidate(&explanation, "a1")["answered"], true);
+    let zone = explain(&portolan, "name=10.in-addr.arpa");
+    assert_eq!((&zone["type"], &zone["code"]), (&json!("SOA"), &json!("NOERROR")));
+    let starting = json!({"status": "starting", "host": "web1", "addresses": ["10.0.0.7"], "port": 80,
+        "service": "auth", "instance": "a1"});
+    portolan.heartbeat(&starting);
+    let explanation = explain(&portolan, "name=7.0.0.10.in-addr.arpa");
+    assert_eq!((&explanation["code"], &candidate(&explanation, "a1")["answered"]), (&json!("NXDOMAIN"), &json!(false)));
 }
 
 #[test]

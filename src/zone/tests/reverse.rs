@@ -1,6 +1,6 @@
 //! Reverse zones: what their names have, and which of them exist.
 
-use super::super::{Answer, Config, Question, Snapshot, rtype};
+use super::super::{Answer, Config, Question, Snapshot, Subject, rtype};
 use super::{CNAME, Fixture, at, config, lines};
 use crate::service::{Address, DomainName};
 
@@ -101,5 +101,23 @@ fn item_53_domains_to_browse_are_found_by_the_base_address_of_a_subnet() {
             assert_eq!(code(&zone, &name, rtype::PTR), "30 PTR registry.local.", "{name}");
         }
         assert_eq!(code(&zone, base, rtype::PTR), "NODATA", "{base}");
+    }
+}
+
+#[test]
+fn what_a_name_of_a_reverse_zone_is_can_be_told() {
+    let mut zone = with_reverse(&["10.0.0.0/8"]);
+    zone.add(at("auth", "a1", "web1", &["10.1.2.3"]));
+    for (name, subject) in [
+        ("10.in-addr.arpa", Subject::Apex),
+        ("2.1.10.IN-ADDR.arpa", Subject::Empty),
+        ("lb._dns-sd._udp.10.in-addr.arpa", Subject::Browse),
+        ("3.2.1.10.in-addr.arpa", Subject::Address),
+        ("4.2.1.10.in-addr.arpa", Subject::Missing),
+        ("11.in-addr.arpa", Subject::Foreign),
+    ] {
+        let name: DomainName = name.parse().unwrap();
+        let (found, zone) = zone.zone.subject(&Question { name: name.as_wire(), rtype: 0, globs: None });
+        assert_eq!((found, zone.is_some()), (subject, subject != Subject::Foreign), "{name}");
     }
 }
