@@ -72,6 +72,12 @@ impl Batch {
         usize::try_from(received).map_err(|_| io::Error::last_os_error())
     }
 
+    /// The first `received` datagrams, as far as they are read.
+    pub(super) fn requests(&self, received: usize) -> impl Iterator<Item = &[u8]> {
+        let headers = self.headers[..received.min(BATCH)].iter();
+        headers.zip(&self.datagrams).map(|(header, datagram)| &datagram[..DATAGRAM.min(header.msg_len as usize)])
+    }
+
     /// Has `answer` replace each of the first `received` by its reply, given the length of the one and returning that
     /// of the other (0 for none), and sends the replies. Returns how many there were of anybody.
     pub(super) fn answer(

@@ -57,6 +57,12 @@ pub(super) fn has_room_for_its_questions(message: &[u8]) -> bool {
     usize::from(u16::from_be_bytes([*high, *low])) <= body.len() / QUESTION_MIN
 }
 
+/// The name of the only question of a message, if that is written out.
+pub(super) fn name(message: &[u8]) -> Option<&[u8]> {
+    let (_, body) = message.split_first_chunk::<HEADER>()?;
+    Reader(body).question().map(|(name, ..)| name)
+}
+
 /// A plain query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query<'q> {

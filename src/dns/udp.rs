@@ -1,4 +1,4 @@
-//! The UDP loop: receive a batch, answer all of it from one snapshot, send a batch.
+//! The UDP loop: receive a batch, look ahead of its answers, answer all of it from one snapshot, send a batch.
 //!
 //! One thread per socket, which blocks in the kernel and shares nothing with the others but what it reads. A
 //! plain question is answered in place; an odd one goes through hickory, on the same thread, for nothing waits.
@@ -23,6 +23,7 @@ use super::batch::Batch;
 use super::context::{self, Context, Seeds};
 use super::cookie::Cookies;
 use super::counts::Counts;
+use super::query;
 use super::respond::respond;
 use super::rrl::Limiter;
 use super::transport::Transport;
@@ -58,6 +59,7 @@ pub(super) fn serve(
             }
         };
         let (state, began) = (registry.state(), Instant::now());
+        state.zone.look_ahead(batch.requests(received).filter_map(query::name));
         let now = context::now();
         cookies.turn_to(now);
         let answered = batch.answer(socket.as_fd(), received, |datagram, length, client| {

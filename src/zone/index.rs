@@ -48,7 +48,7 @@ type Array<V> = Arc<[Leaves<V>; FAN]>;
 type Leaves<V> = Arc<[Leaf<V>; FAN]>;
 /// Entries, and behind them fewer empty slots than `STEP`.
 type Leaf<V> = Arc<[Slot<V>]>;
-type Slot<V> = Option<(u32, V)>;
+pub(super) type Slot<V> = Option<(u32, V)>;
 
 impl<V: Named> Index<V> {
     pub(super) fn new() -> Self {
@@ -67,6 +67,11 @@ impl<V: Named> Index<V> {
     /// The value of a name in any case.
     pub(super) fn get_folded(&self, name: &[u8]) -> Option<&V> {
         self.get_hashed(self.hash_folded(name), name)
+    }
+
+    /// The entries among which is that of a name with this hash, if there is one.
+    pub(super) fn near(&self, hash: u32) -> &[Slot<V>] {
+        self.leaf(self.leaf_of(hash))
     }
 
     fn get_hashed(&self, hash: u32, name: &[u8]) -> Option<&V> {
@@ -135,7 +140,8 @@ impl<V: Named> Index<V> {
         leaves.flat_map(|leaf| leaf.iter().flatten()).map(|(_, value)| value)
     }
 
-    fn hash(&self, name: &[u8]) -> u32 {
+    /// Of a name in lower case.
+    pub(super) fn hash(&self, name: &[u8]) -> u32 {
         let mut hasher = self.seed.build_hasher();
         hasher.write(name);
         let [a, b, c, d, ..] = hasher.finish().to_ne_bytes();

@@ -15,8 +15,8 @@ use super::pool::Pool;
 use super::snapshot::Snapshot;
 use crate::service::{LABEL_MAX, NAME_MAX, Source};
 
-const TCP: &[u8] = b"\x04_tcp";
-const UDP: &[u8] = b"\x04_udp";
+pub(super) const TCP: &[u8] = b"\x04_tcp";
+pub(super) const UDP: &[u8] = b"\x04_udp";
 const SUBTYPES: &[u8] = b"\x04_sub";
 const META: &[u8] = b"\x07_dns-sd\x04_udp";
 /// Where clients look for ways to change the zone or to be told of changes: names that exist without records
@@ -24,7 +24,7 @@ const META: &[u8] = b"\x07_dns-sd\x04_udp";
 const OFFERS: [&[u8]; 3] = [b"\x0a_dnssd-srp\x04_tcp", b"\x0e_dnssd-srp-tls\x04_tcp", b"\x0d_dns-push-tls\x04_tcp"];
 
 /// Octets of a name that is folded in a small buffer.
-const SHORT: usize = 64;
+pub(super) const SHORT: usize = 64;
 
 /// A question of class IN.
 #[derive(Debug, Clone, Copy)]

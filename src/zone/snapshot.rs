@@ -20,11 +20,11 @@ pub struct Snapshot {
     pub(super) fixed: Arc<Zones>,
     pub(super) serial: u32,
     /// By `_auth._tcp`.
-    types: Index<Arc<Service>>,
+    pub(super) types: Index<Arc<Service>>,
     /// What the types have for as long as they are known.
     places: Places,
     /// By `web1`.
-    hosts: Index<Host>,
+    pub(super) hosts: Index<Host>,
     pub(super) backwards: Backwards,
     /// The types that have a served instance.
     pub(super) served: Set<Served>,
