@@ -16,7 +16,7 @@ const REPEATS: usize = 8;
 
 /// How many repeats an answer bears until it gives up. Many instances may have the same few addresses, and one
 /// question must not cost a walk over all of them: so a datagram is truncated there, as if the next record were too
-/// large, and a stream has what was found. A service of fewer instances than that is never cut.
+/// large, and a stream has what was found. A service whose instances repeat less is never cut.
 #[derive(Debug)]
 pub(super) struct Patience(usize);
 
