@@ -10,7 +10,7 @@ use hickory_server::proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -98,6 +98,22 @@ async fn what_is_registered_is_answered_over_udp_and_tcp() {
     stream.write_all(&framed(&question)).await.unwrap();
     let tcp = receive(&mut stream).await;
     assert_eq!((udp.answers, udp.additionals), (tcp.answers, tcp.additionals));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_udp_thread_that_nobody_asks_lets_go_of_the_state_that_it_read() {
+    let server = Server::start(Config::default());
+    server.register("auth", "a1", "web1").await;
+    over_udp(server.address, &question("web1.registry.local.", RecordType::A));
+    let read = Arc::downgrade(&server.registry.state());
+    let asked = Instant::now();
+    // The writer looks which states are still read when it has another.
+    while read.strong_count() > 0 {
+        assert!(asked.elapsed() < Duration::from_secs(20), "it is still held");
+        server.register("auth", "a1", "web1").await;
+        server.register("auth", "a1", "web2").await;
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +262,7 @@ async fn a_stop_waits_for_all_whichever_part_sees_it_first() {
         let (stopped, done) = (stop.clone(), drained.clone());
         running.spawn(async move {
             stopped.cancelled().await;
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
             done.store(true, Ordering::Release);
         });
         let stopping = tokio::spawn({

@@ -31,6 +31,9 @@ use crate::registry::Reader;
 
 /// Batches answered after the stop, at most: what had arrived, even if more keeps coming.
 const DRAINED_MAX: usize = 64;
+/// How long a thread waits on its socket until it looks at the state again: one that nobody asks would hold the last
+/// it saw, and all of it that was replaced since, for as long as nobody asks.
+const LOOK: Duration = Duration::from_secs(1);
 /// Pause after the socket failed, so that a failure that stays does not take a core.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,12 +47,16 @@ pub(super) fn serve(
     counts: &Counts,
     stopped: &AtomicBool,
 ) {
+    // Without it nothing is wrong but that memory is held for longer.
+    let _ = socket.set_read_timeout(Some(LOOK));
     let mut batch = Batch::new();
     let mut seeds = Seeds::new();
     let mut drained = 0;
     loop {
         let received = match batch.receive(socket.as_fd()) {
             Ok(received) => received,
+            // Nobody asked for a while.
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
             // A signal, or an ICMP error about an earlier reply: neither is about this socket.
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => 0,
             Err(e) => {

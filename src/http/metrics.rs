@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Mutex;
 
+use crate::api::{Kind, Problem};
 use crate::metrics::Counter;
 use crate::metrics::Family;
 use crate::metrics::Format;
@@ -17,6 +18,7 @@ use crate::metrics::Histogram;
 use crate::metrics::Metrics;
 
 use super::Edge;
+use super::respond::Refused;
 
 /// Upper bounds in seconds, from a read in memory to what a disk that struggles makes of a write.
 const BOUNDS: [f64; 10] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -38,11 +40,11 @@ pub(super) struct Scrapes {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Result<Response, Refused> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let page = edge.scrapes.take(format).await;
-    ([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], page).into_response()
+    let page = edge.scrapes.take(format).await?;
+    Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], page).into_response())
 }
 
 /// Counts a request and its answer.
@@ -88,7 +90,7 @@ impl Scrapes {
         Self { metrics, turn: Arc::default() }
     }
 
-    async fn take(&self, format: Format) -> String {
+    async fn take(&self, format: Format) -> Result<String, Problem> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let metrics = Arc::clone(&self.metrics);
         let page = tokio::task::spawn_blocking(move || {
@@ -96,7 +98,8 @@ impl Scrapes {
             let _turn = turn;
             metrics.expose(format)
         });
-        page.await.expect("writing metrics does not panic")
+        // A runtime that ends begins nothing more.
+        page.await.map_err(|_| Problem::new(Kind::ShuttingDown, "the registry is shutting down"))
     }
 }
 
@@ -116,4 +119,25 @@ fn known(method: &Method) -> &'static str {
 /// `2xx`
 fn class(status: StatusCode) -> String {
     format!("{}xx", status.as_u16() / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_a_server_that_ends_is_told_so() {
+        let (scrapes, runtime) = (Scrapes::new(Arc::new(Metrics::new())), Runtime::new().unwrap());
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let _within = handle.enter();
+        let taken = pin!(scrapes.take(Format::accepted(""))).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Err(problem)) = taken else { panic!("{taken:?}") };
+        assert_eq!(problem.known(), Some(Kind::ShuttingDown));
+    }
 }

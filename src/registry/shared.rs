@@ -19,7 +19,8 @@ const ANNOUNCEMENTS: usize = 1024;
 ///
 /// Whoever lets go of a state last takes down all that its successors do not share: thousands of nodes, none of them
 /// in the processor's cache. A thread that answers DNS would pay for it with hundreds of packets. So the writer holds
-/// every state until the readers have moved on. A reader that sleeps keeps the one state that it read last.
+/// every state until the readers have moved on. A reader that sleeps keeps the one state that it read last, and wakes
+/// each second to let go of it.
 #[derive(Debug, Default)]
 pub(super) struct Retired(Vec<Arc<State>>);
 
