@@ -1,10 +1,10 @@
-//! Every name of a registry that holds some of everything: items 4, 5, 14, 34, 35 and 50.
+//! Every name of a registry that holds some of everything: items 4, 5, 14, 34, 35, 50 and 55.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::support::harbour::{self, NEGATIVE_TTL, TTL, ZONES};
+use crate::support::harbour::{self, NEGATIVE_TTL, REVERSE, TTL, ZONES};
 use crate::support::questions::around;
 use crate::support::wire::{A, AAAA, ANY, CNAME, Client, NS, Name, PTR, Query, Record, Reply, SOA, SRV, TXT};
 use crate::support::zone_file::{self, Settings, ZoneFile};
@@ -45,6 +45,24 @@ fn items_4_and_5_names_that_exist_or_have_others_below_are_never_nxdomain_and_ot
         }
     }
     assert!(names.len() > 500 && missing > 1_000, "{} names, {missing} missing", names.len());
+}
+
+#[test]
+fn item_55_names_in_reverse_zones_exist_as_far_as_an_address_or_the_base_of_a_subnet_is_below() {
+    let portolan = harbour::launch().start();
+    harbour::fill(&portolan, &mut Random::new(), 60);
+    let settings = Settings { serial: 0, name_server: portolan.dns.ip(), ttl: TTL, negative_ttl: NEGATIVE_TTL };
+    let (instances, home, mut client) = (zone_file::listed(&portolan), Name::of(ZONES[0]), Client::of(portolan.dns));
+    for prefix in REVERSE {
+        let file = ZoneFile::reverse(prefix, &home, &instances, settings);
+        let names = file.names();
+        for name in around(&names).into_iter().filter(|name| name.folded().0.ends_with(&file.zone.0)) {
+            for rtype in [PTR, TYPE65280] {
+                let exists = names.contains(&name.folded());
+                assert_eq!(client.udp(&Query::new(&name, rtype)).code(), if exists { 0 } else { 3 }, "{name} {rtype}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Headers and EDNS, octet by octet: items 2, 3, 7 to 11, 13 and 19 to 25, over UDP and TCP.
+//! Headers and EDNS, octet by octet: items 2, 3, 7 to 11, 13 and 19 to 26, over UDP and TCP.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde_json::json;
@@ -241,6 +242,31 @@ fn items_24_and_25_a_size_counts_from_512_to_1232() {
         // As much as fits: a record takes less than 50 octets.
         assert!((limit - 50..=limit).contains(&length), "{size}: {length} octets");
     }
+}
+
+#[test]
+fn item_26_an_additional_rrset_is_whole_or_absent_at_every_size_and_never_truncates() {
+    let portolan = Portolan::start(&[]);
+    for n in 0..5 {
+        let addresses: Vec<_> = (1..=8).flat_map(|m| [format!("10.0.{n}.{m}"), format!("2001:db8::{n}:{m}")]).collect();
+        portolan.heartbeat(
+            &json!({"service": "auth", "instance": format!("a{n}"), "host": format!("h{n}"), "addresses": addresses, "port": 80}),
+        );
+    }
+    let mut client = Client::of(portolan.dns);
+    let mut counts = BTreeSet::new();
+    for size in 512..=1232 {
+        let reply = client.udp(&Query::new(&zone().below("_auth._tcp"), SRV).edns(size));
+        assert!(!reply.is_truncated() && reply.octets.len() <= usize::from(size), "{size}");
+        assert_eq!(reply.answer.len(), 5);
+        let mut rrsets = BTreeMap::new();
+        for record in &reply.additional {
+            *rrsets.entry(record.rrset()).or_insert(0) += 1;
+        }
+        assert!(rrsets.values().all(|count| *count == 8), "{size}: {rrsets:?}");
+        counts.insert(rrsets.len());
+    }
+    assert!(counts.len() > 2, "more goes along where there is room for more: {counts:?}");
 }
 
 #[test]

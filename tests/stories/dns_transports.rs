@@ -12,7 +12,7 @@ use crate::support::zone_file::backwards;
 const OPT: usize = 11;
 
 #[test]
-fn udp_and_tcp_say_the_same() {
+fn items_25_to_27_udp_and_tcp_say_the_same_as_far_as_a_datagram_goes() {
     let portolan = harbour::launch().start();
     let mut random = Random::new();
     harbour::fill(&portolan, &mut random, 100);
