@@ -13,12 +13,14 @@ use super::batch::DATAGRAM;
 use super::context::Context;
 use super::cookie::Cookies;
 use super::message;
+use super::padding;
 use super::query::Request;
 use super::respond::respond as respond_in_place;
 use super::transport::Transport;
 use crate::api;
 use crate::service::{
-    Cause, Change, DomainName, Instance, LeaseLimits, Moment, Origin, Registration, Revision, UnixMillis,
+    Address, Cause, Change, DomainName, Instance, LeaseLimits, Moment, Origin, Registration, Revision, Source,
+    UnixMillis,
 };
 use crate::zone::{self, Snapshot};
 
@@ -54,7 +56,8 @@ pub fn respond(octets: &[u8]) {
     if octets.len() > DATAGRAM {
         return;
     }
-    let whole = reply(octets, Transport::Tcp, usize::from(u16::MAX));
+    // Over TLS, where it may be padded as well.
+    let whole = reply(octets, Transport::Tls, usize::from(u16::MAX));
     let datagram = reply(octets, Transport::Udp, DATAGRAM);
     assert_eq!(whole.is_empty(), datagram.is_empty());
     assert!(datagram.len() <= 1232, "{} octets in a datagram", datagram.len());
@@ -76,46 +79,68 @@ fn reply(octets: &[u8], transport: Transport, room: usize) -> Vec<u8> {
         LazyLock::new(|| (Access::new(&Config::default()), Cookies::new(&Config::default())));
     let (access, cookies) = &*ACCESS;
     let client = ([192, 0, 2, 1], 5353).into();
-    let context = Context { zone: &ZONE, access, cookies, now: NOW, client, transport, seed: 7 };
+    // Answers begin where the message's ID says.
+    let seed = octets.first_chunk().map_or(0, |id| usize::from(u16::from_be_bytes(*id)));
+    let context = Context { zone: &ZONE, access, cookies, now: NOW, client, transport, seed };
     let mut buffer = vec![0; room];
     buffer[..octets.len()].copy_from_slice(octets);
     let reply = respond_in_place(&context, &mut buffer, octets.len());
     assert_ne!(reply.rcode, SERVFAIL, "SERVFAIL stands for a panic");
     let by_hickory = message::respond(&context, octets, &mut vec![0; usize::from(u16::MAX)]);
     assert_eq!(reply.rcode, by_hickory.rcode);
-    buffer.truncate(reply.length);
+    let padded = if transport.is_encrypted() { padding::pad(octets, &mut buffer, reply.length) } else { reply.length };
+    buffer.truncate(padded);
     buffer
 }
 
-/// A zone with a little of everything.
+/// Zones with a little of everything.
 fn zone() -> Snapshot {
-    let registrations = json!([
+    let by_api = json!([
         {"service": "auth", "instance": "Main Auth", "host": "web1", "addresses": ["10.0.0.1", "2001:db8::1"],
          "port": 80, "tags": ["blue"], "version": "3.2.2", "txt": {"path": "/login", "k": null}},
         {"service": "auth", "instance": "a2", "host": "Web2", "addresses": ["10.0.0.2"], "port": 81, "weight": 5},
-        {"service": "http", "instance": r"Joe.s\ Küche", "host": "web1", "addresses": ["10.0.0.9"], "port": 8080},
+        {"service": "auth", "instance": "a3", "host": "web1", "addresses": ["10.0.0.1"], "port": 80, "priority": 1},
+        {"service": "http", "instance": r"Joe.s\ Küche", "host": "web1", "addresses": ["10.0.0.9"], "port": 8080,
+         "subtypes": ["printer"]},
         {"service": "_ntp._udp", "instance": "n", "host": "time.example.net", "port": 123},
+        {"service": "soon", "instance": "s", "host": "web3", "addresses": ["10.0.0.3"], "port": 1, "status": "starting"},
     ]);
-    let mut registrations: Vec<api::Registration> = serde_json::from_value(registrations).expect("registrations");
-    registrations.extend(
-        (0..300).map(|n| api::Registration { host: Some(format!("h{n}")), ..api::Registration::new("many", 1000 + n) }),
-    );
-    let config = zone::Config::default();
-    let mut zone = Snapshot::new(&config, &[]);
-    zone.extend(
-        &registrations.into_iter().zip(1..).map(|(r, n)| registered(r, &config.domains, n)).collect::<Vec<_>>(),
-    );
+    // A host hides the service of its name, unless that comes from a higher source.
+    let by_file = json!([
+        {"service": "web2", "instance": "hidden", "host": "auth", "addresses": ["10.200.0.1"], "port": 80},
+        {"service": "db", "instance": "d", "host": "db.example.net", "port": 5432},
+    ]);
+    let read = |list| serde_json::from_value::<Vec<api::Registration>>(list).expect("registrations");
+    let mut by_api = read(by_api);
+    by_api.extend((0..300).map(many));
+    let by_file = read(by_file).into_iter().map(|registration| (registration, Origin::new(Source::File, "f")));
+    let config = zone::Config {
+        domains: ["registry.local", "Corp.Example"].map(|name| name.parse().expect("a name")).into(),
+        reverse: ["10.0.0.0/8", "2001:db8::/32"].map(|prefix| prefix.parse().expect("a prefix")).into(),
+        ..zone::Config::default()
+    };
+    let name_server = ["192.0.2.53", "2001:db8::53"].map(|address| address.parse().expect("an address"));
+    let mut zone = Snapshot::new(&config, &name_server.map(|address| Address::new(address).expect("one of a host")));
+    let all = by_api.into_iter().map(|registration| (registration, Origin::api())).chain(by_file).zip(1..);
+    zone.extend(&all.map(|((r, origin), n)| registered(r, origin, &config.domains, n)).collect::<Vec<_>>());
     zone
 }
 
-fn registered(registration: api::Registration, zones: &[DomainName], number: u64) -> Change {
+/// One of a service that no message has whole, of several priorities and weights.
+fn many(n: u16) -> api::Registration {
+    let host = Some(format!("h{n}"));
+    let (priority, weight) = (Some(n % 2), Some(n % 7));
+    api::Registration { host, priority, weight, ..api::Registration::new("many", 1000 + n) }
+}
+
+fn registered(registration: api::Registration, origin: Origin, zones: &[DomainName], number: u64) -> Change {
     let minute = Duration::from_mins(1);
     let leases = LeaseLimits { default: minute, shortest: minute, longest: minute };
     let terms = api::Terms { zones: zones.into(), leases };
     let sender = [10, 1, 0, u8::try_from(number % 250).expect("below 256")].into();
     let registration: Registration = registration.accept(&terms, sender, None).expect("a registration");
     let (id, revision) = (registration.id.clone(), Revision(number));
-    let instance = Instance::new(registration, Origin::api(), UnixMillis(0), Moment(0), revision);
+    let instance = Instance::new(registration, origin, UnixMillis(0), Moment(0), revision);
     Change { revision, id, cause: Cause::Registered, before: None, after: Some(Arc::new(instance)) }
 }
 
