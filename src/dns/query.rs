@@ -57,10 +57,10 @@ pub(super) fn has_room_for_its_questions(message: &[u8]) -> bool {
     usize::from(u16::from_be_bytes([*high, *low])) <= body.len() / QUESTION_MIN
 }
 
-/// The name of the only question of a message, if that is written out.
-pub(super) fn name(message: &[u8]) -> Option<&[u8]> {
+/// Name and type of the first question of a message, if the name is written out.
+pub(super) fn first(message: &[u8]) -> Option<(&[u8], u16)> {
     let (_, body) = message.split_first_chunk::<HEADER>()?;
-    Reader(body).question().map(|(name, ..)| name)
+    Reader(body).question().map(|(name, rtype, _)| (name, rtype))
 }
 
 /// A plain query.

@@ -66,7 +66,7 @@ pub(super) fn serve(
             }
         };
         let (state, began) = (registry.state(), Instant::now());
-        state.zone.look_ahead(batch.requests(received).filter_map(query::name));
+        state.zone.look_ahead(batch.requests(received).filter_map(query::first));
         let now = context::now();
         cookies.turn_to(now);
         let answered = batch.answer(socket.as_fd(), received, |datagram, length, client| {

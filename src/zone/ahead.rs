@@ -10,10 +10,10 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use super::answer::rtype;
 use super::group::Service;
 use super::host::Host;
 use super::index::Slot;
-use super::labels::Labels;
 use super::lookup::{SHORT, TCP, UDP};
 use super::member::Member;
 use super::snapshot::Snapshot;
@@ -30,23 +30,37 @@ const MEMBERS: usize = 4;
 enum Way<'a> {
     End,
     /// To a service type whose labels have this hash.
-    Type(u32),
+    Type(u32, Wanted),
     /// To a host whose label has this hash.
     Host(u32),
     /// The type is among these, if it is there.
-    TypeAmong(u32, &'a [Slot<Arc<Service>>]),
+    TypeAmong(u32, Wanted, &'a [Slot<Arc<Service>>]),
     HostAmong(u32, &'a [Slot<Host>]),
-    Service(&'a Service),
+    Service(&'a Service, Wanted),
+}
+
+/// What of a service type's instances is wanted.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// SRV records and addresses, which lie at the beginning.
+    Targets,
+    All,
+}
+
+impl Wanted {
+    fn by(rtype: u16) -> Self {
+        if rtype == rtype::SRV { Self::Targets } else { Self::All }
+    }
 }
 
 impl Snapshot {
-    /// Has what questions for these names find read from memory, of the first 64; names in wire form with their root
-    /// label.
-    pub fn look_ahead<'q>(&self, names: impl Iterator<Item = &'q [u8]>) {
+    /// Has what these questions find read from memory, of the first 64: names in wire form with their root label, and
+    /// types.
+    pub fn look_ahead<'q>(&self, questions: impl Iterator<Item = (&'q [u8], u16)>) {
         let mut all = [Way::End; WAYS];
         let mut count = 0;
-        for (way, name) in all.iter_mut().zip(names) {
-            *way = self.way(name);
+        for (way, (name, rtype)) in all.iter_mut().zip(questions) {
+            *way = self.way(name, rtype);
             count += 1;
         }
         let ways = &mut all[..count];
@@ -61,19 +75,15 @@ impl Snapshot {
     }
 
     /// The beginning of the way to what a question for this name finds.
-    fn way(&self, name: &[u8]) -> Way<'_> {
+    fn way(&self, name: &[u8], rtype: u16) -> Way<'_> {
         let mut buffer = [0; SHORT];
         let Some(folded) = buffer.get_mut(..name.len()) else { return Way::End };
         folded.copy_from_slice(name);
         folded.make_ascii_lowercase();
         let Some((_, labels)) = self.fixed.enclosing(folded) else { return Way::End };
-        self.way_to(&labels)
-    }
-
-    fn way_to(&self, labels: &Labels<'_>) -> Way<'_> {
         match labels.as_slice() {
             [label] => Way::Host(self.hosts.hash(label)),
-            [before @ .., _, TCP | UDP] => Way::Type(self.types.hash(labels.from(before.len()))),
+            [before @ .., _, TCP | UDP] => Way::Type(self.types.hash(labels.from(before.len())), Wanted::by(rtype)),
             _ => Way::End,
         }
     }
@@ -82,7 +92,7 @@ impl Snapshot {
 impl<'a> Way<'a> {
     fn to_entries(self, zone: &'a Snapshot) -> Self {
         match self {
-            Self::Type(hash) => Self::TypeAmong(hash, zone.types.near(hash)),
+            Self::Type(hash, wanted) => Self::TypeAmong(hash, wanted, zone.types.near(hash)),
             Self::Host(hash) => Self::HostAmong(hash, zone.hosts.near(hash)),
             other => other,
         }
@@ -90,7 +100,7 @@ impl<'a> Way<'a> {
 
     fn read_entries(&self) {
         match self {
-            Self::TypeAmong(_, entries) => read_lines(entries),
+            Self::TypeAmong(.., entries) => read_lines(entries),
             Self::HostAmong(_, entries) => read_lines(entries),
             _ => {}
         }
@@ -98,16 +108,16 @@ impl<'a> Way<'a> {
 
     fn to_value(self) -> Self {
         match self {
-            Self::TypeAmong(hash, entries) => match with_hash(entries, hash) {
+            Self::TypeAmong(hash, wanted, entries) => match with_hash(entries, hash) {
                 Some(service) => {
                     black_box((service.place, service.all.members.len()));
-                    Self::Service(service)
+                    Self::Service(service, wanted)
                 }
                 None => Self::End,
             },
             Self::HostAmong(hash, entries) => {
                 if let Some(Host::Sole(member)) = with_hash(entries, hash) {
-                    read(member);
+                    read(member, Wanted::Targets);
                 }
                 Self::End
             }
@@ -116,9 +126,9 @@ impl<'a> Way<'a> {
     }
 
     fn read_members(&self) {
-        if let Self::Service(service) = self {
+        if let Self::Service(service, wanted) = self {
             black_box(service.all.labels().first());
-            service.all.members.iter().take(MEMBERS).for_each(read);
+            service.all.members.iter().take(MEMBERS).for_each(|member| read(member, *wanted));
         }
     }
 }
@@ -133,9 +143,16 @@ fn with_hash<V>(entries: &[Slot<V>], hash: u32) -> Option<&V> {
     entries.iter().flatten().find(|(other, _)| *other == hash).map(|(_, value)| value)
 }
 
-/// The head, and what lies behind it furthest.
-fn read(member: &Member) {
-    black_box((member.ttl(), member.txt().first()));
+/// The head, and what is wanted that lies behind it furthest.
+fn read(member: &Member, wanted: Wanted) {
+    match wanted {
+        Wanted::Targets => {
+            black_box((member.ttl(), member.label().first()));
+        }
+        Wanted::All => {
+            black_box((member.ttl(), member.txt().first()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +164,7 @@ mod tests {
     /// How far it is to what a name is asked for.
     fn goes(zone: &Snapshot, name: &str) -> &'static str {
         let name: DomainName = name.parse().unwrap();
-        let mut way = zone.way(name.as_wire()).to_entries(zone);
+        let mut way = zone.way(name.as_wire(), rtype::SRV).to_entries(zone);
         way.read_entries();
         way = match way {
             Way::HostAmong(hash, entries) => return with_hash(entries, hash).map_or("nowhere", |_| "host"),
@@ -155,7 +172,7 @@ mod tests {
         };
         way.read_members();
         match way {
-            Way::Service(_) => "service",
+            Way::Service(..) => "service",
             Way::End => "nowhere",
             _ => "on the way",
         }
@@ -180,7 +197,7 @@ mod tests {
         let zone = serving([registration("auth", "a1", "web1")]);
         let long = [&[63; 64][..], &[63; 64], &[63; 64], &[62; 63]].concat();
         let names = [&b""[..], b"\0", b"\x01", b"\xff", b"\x08registry\x05local\0", &long];
-        zone.look_ahead(names.into_iter().cycle().take(10 * WAYS));
+        zone.look_ahead(names.into_iter().map(|n| (n, 1)).cycle().take(10 * WAYS));
         zone.look_ahead(std::iter::empty());
     }
 }

@@ -170,7 +170,7 @@ impl<T: Keyed> Set<T> {
 
     /// In the order of their keys.
     pub(super) fn iter(&self) -> Iter<'_, T> {
-        self.iter_at(&[])
+        Iter { set: self, current: self.run(0).iter(), next: 1, left: self.runs() - 1, tail: &[] }
     }
 
     /// All members, from one that `seed` picks around to the one before it.
