@@ -16,6 +16,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::null_mut;
 
 use super::edns::DATAGRAM_MAX;
+use super::reply::Reply;
 
 /// Datagrams per call, at most.
 const CALL: libc::c_uint = 64;
@@ -38,6 +39,19 @@ pub(super) struct Batch {
     controls: Box<[Aligned<CONTROL>]>,
     vectors: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
+    /// The datagram and the reply in it that a header is about, when replies are sent.
+    replies: Box<[(usize, Reply)]>,
+    /// How many headers may not be as a call wants them that receives.
+    used: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Answered {
+    /// Requests that came from anybody.
+    pub(super) asked: usize,
+    /// Replies that were cut, because a link takes no datagram as long.
+    pub(super) cut: usize,
 }
 
 /// Octets aligned as the kernel's structures want them.
@@ -55,12 +69,14 @@ impl Batch {
             controls: vec![Aligned([0; CONTROL]); BATCH].into(),
             vectors: vec![libc::iovec { iov_base: null_mut(), iov_len: 0 }; BATCH].into(),
             headers: vec![header; BATCH].into(),
+            replies: vec![(0, Reply::NONE); BATCH].into(),
+            used: BATCH,
         }
     }
 
     /// Waits for datagrams and returns how many came. From a socket that was shut down comes an empty one.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        for n in 0..BATCH {
+        for n in 0..self.used {
             self.address(n, n, DATAGRAM, CONTROL);
         }
         // SAFETY: the headers point into the boxes of `self`, with their true lengths; nothing else refers to
@@ -69,7 +85,9 @@ impl Batch {
             let headers = self.headers.as_mut_ptr();
             libc::recvmmsg(socket.as_raw_fd(), headers, CALL, libc::MSG_WAITFORONE as _, null_mut())
         };
-        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+        let received = usize::try_from(received).map_err(|_| io::Error::last_os_error());
+        self.used = received.as_ref().map_or(0, |received| *received);
+        received
     }
 
     /// The first `received` datagrams, as far as they are read.
@@ -78,14 +96,14 @@ impl Batch {
         headers.zip(&self.datagrams).map(|(header, datagram)| &datagram[..DATAGRAM.min(header.msg_len as usize)])
     }
 
-    /// Has `answer` replace each of the first `received` by its reply, given the length of the one and returning that
-    /// of the other (0 for none), and sends the replies. Returns how many there were of anybody.
+    /// Has `answer` replace each of the first `received`, of which it is given the length, by its reply, and sends the
+    /// replies.
     pub(super) fn answer(
         &mut self,
         socket: BorrowedFd<'_>,
         received: usize,
-        mut answer: impl FnMut(&mut [u8; DATAGRAM], usize, SocketAddr) -> usize,
-    ) -> usize {
+        mut answer: impl FnMut(&mut [u8; DATAGRAM], usize, SocketAddr) -> Reply,
+    ) -> Answered {
         let (mut asked, mut filled) = (0, 0);
         for n in 0..received.min(BATCH) {
             let libc::mmsghdr { msg_hdr, msg_len } = self.headers[n];
@@ -98,17 +116,18 @@ impl Batch {
                 continue;
             }
             let Some(peer) = self.peers[n].as_address() else { continue };
-            let length = answer(&mut self.datagrams[n], length, peer).min(DATAGRAM);
-            if length == 0 {
+            let reply = answer(&mut self.datagrams[n], length, peer);
+            if reply.length == 0 {
                 continue;
             }
             let control = if msg_hdr.msg_controllen > 0 { self.controls[n].as_source(peer) } else { 0 };
             // Not above `n`: no header is overwritten that is still to be read.
-            self.address(filled, n, length, control);
+            self.address(filled, n, reply.length.min(DATAGRAM), control);
+            self.replies[filled] = (n, reply);
             filled += 1;
         }
-        self.send(socket.as_raw_fd(), filled);
-        asked
+        let cut = self.send(socket.as_raw_fd(), filled);
+        Answered { asked, cut }
     }
 
     /// Points header `header` at `length` octets of datagram `n`, at its peer and its control messages.
@@ -124,19 +143,34 @@ impl Batch {
         message.msg_flags = 0;
     }
 
-    fn send(&mut self, socket: RawFd, filled: usize) {
-        let mut sent = 0;
+    /// Sends the first `filled` replies, and returns how many of them were cut.
+    fn send(&mut self, socket: RawFd, filled: usize) -> usize {
+        let (mut sent, mut cut) = (0, 0);
         while let Some(rest @ [_, ..]) = self.headers.get_mut(sent..filled) {
             let length = libc::c_uint::try_from(rest.len()).unwrap_or(CALL);
             // SAFETY: as in `receive`; the kernel reads names, control messages and vectors, and writes lengths.
             let done = unsafe { libc::sendmmsg(socket, rest.as_mut_ptr(), length, 0) };
-            sent += match usize::try_from(done) {
+            sent += match usize::try_from(done).map_err(|_| io::Error::last_os_error()) {
                 Ok(done) => done,
-                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => 0,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+                Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) && self.cut(sent) => {
+                    cut += 1;
+                    0
+                }
                 // The first of the rest cannot be sent (no route, a forbidden port); the others may.
                 Err(_) => 1,
             };
         }
+        cut
+    }
+
+    /// Cuts the reply that header `header` is about; false where that is done already.
+    fn cut(&mut self, header: usize) -> bool {
+        let (n, reply) = &mut self.replies[header];
+        let length = reply.length;
+        let is_shorter = reply.truncate(&mut self.datagrams[*n]).is_some() && reply.length < length;
+        self.vectors[header].iov_len = reply.length;
+        is_shorter
     }
 }
 
@@ -146,10 +180,23 @@ pub(super) fn tell_destinations(socket: &UdpSocket) -> io::Result<()> {
         SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
         SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
     };
-    let on: libc::c_int = 1;
-    let length = libc::socklen_t::try_from(size_of_val(&on)).expect("four");
+    set_option(socket, level, option, 1)
+}
+
+/// Has every datagram leave in one piece or not at all (RFC 9715 §3.1), whatever ICMP said of the way to its peer:
+/// forged messages would else have replies cut into pieces, of which one can be forged, too. A datagram of IPv6 that is
+/// no longer than [`DATAGRAM_MAX`] is never cut.
+pub(super) fn forbid_fragments(socket: &UdpSocket) -> io::Result<()> {
+    match socket.local_addr()? {
+        SocketAddr::V4(_) => set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+        SocketAddr::V6(_) => Ok(()),
+    }
+}
+
+fn set_option(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).expect("four");
     // SAFETY: the kernel reads one `c_int` where there is one.
-    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), length) };
+    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

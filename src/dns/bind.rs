@@ -96,7 +96,8 @@ fn try_bind(address: SocketAddr, threads: usize) -> io::Result<Bound> {
     // who share one, and would then split the questions among strangers.
     let first = socket(address)?;
     first.bind(&address.into())?;
-    first.set_reuse_port(true)?;
+    // The kernel finds one alone in fewer steps.
+    first.set_reuse_port(threads > 1)?;
     let first = UdpSocket::from(first);
     let address = first.local_addr()?;
     let mut udp = vec![first];
@@ -109,6 +110,7 @@ fn try_bind(address: SocketAddr, threads: usize) -> io::Result<Bound> {
     if address.ip().is_unspecified() {
         udp.iter().try_for_each(batch::tell_destinations)?;
     }
+    udp.iter().try_for_each(batch::forbid_fragments)?;
     let tcp = Listener::bind(address, "DNS")?;
     Ok(Bound { address, udp, tcp })
 }

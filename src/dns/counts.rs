@@ -100,6 +100,13 @@ impl Counts {
         }
     }
 
+    /// Counts replies that were truncated after all.
+    pub(super) fn cut(&self, transport: Transport, times: usize) {
+        if times > 0 {
+            self.truncated[transport as usize].add(times as u64);
+        }
+    }
+
     /// Counts how long each of so many requests took.
     #[inline]
     pub(super) fn took(&self, transport: Transport, took: Duration, times: usize) {

@@ -2,7 +2,7 @@
 
 use super::cookie::Standing;
 use super::edns::Opt;
-use super::query::HEADER;
+use super::query::{self, HEADER};
 use crate::zone::Place;
 
 /// TC in the third octet of the header (RFC 1035 §4.1.1).
@@ -39,6 +39,20 @@ impl Reply {
     /// The same, whose last octets are this record's.
     pub(super) fn ending_in(self, opt: &Opt) -> Self {
         Self { standing: opt.standing, opt: opt.len(), ..self }
+    }
+
+    /// Leaves of the reply in `message` its header, with TC set, the question, and the OPT record. Where the question
+    /// cannot be told, because there is none or several, that goes as well. `None`, and nothing done, where what is
+    /// said of the reply is not so.
+    pub(super) fn truncate(&mut self, message: &mut [u8]) -> Option<()> {
+        let end = query::question_of(message.get(..self.length)?).map_or(HEADER, |(_, end)| end);
+        let opt = self.length.checked_sub(self.opt).filter(|opt| *opt >= end)?;
+        let [_, _, flags, _, counts @ ..] = message.first_chunk_mut::<HEADER>()?;
+        *flags |= TRUNCATED;
+        *counts = [0, u8::from(end > HEADER), 0, 0, 0, 0, 0, u8::from(self.opt > 0)];
+        message.copy_within(opt..self.length, end);
+        (self.length, self.truncated) = (end + self.opt, true);
+        Some(())
     }
 
     /// Copies `message` to `buffer`; none where it is too long.

@@ -119,13 +119,12 @@ impl Limiter {
             NX_DOMAIN => Subject::Missing,
             _ => Subject::Error,
         };
-        let end = question.map_or(HEADER, |(_, end)| end);
         let sent = self.accounts.count(self.network(client), subject, now);
         if sent <= self.config.rate {
             return Verdict::Sent;
         }
         let slips = self.chance.next().checked_rem(self.config.slip as usize) == Some(0);
-        if slips && cut(reply, message, end).is_some() {
+        if slips && slip(reply, message).is_some() {
             return Verdict::Slipped;
         }
         *reply = Reply::NONE;
@@ -141,25 +140,19 @@ impl Limiter {
     }
 }
 
-/// Leaves of a reply its header, the question, which ends at `end`, and the OPT record. Where `end` is the header's, it
-/// has no question, or more than one.
-fn cut(reply: &mut Reply, message: &mut [u8], end: usize) -> Option<()> {
-    let opt = reply.length.checked_sub(reply.opt).filter(|opt| *opt >= end)?;
-    message.copy_within(opt..reply.length, end);
-    reply.length = end + reply.opt;
-    let (front, opt) = message.get_mut(..reply.length)?.split_at_mut(end);
-    let [_, _, flags, code, counts @ ..] = front.first_chunk_mut::<HEADER>()?;
-    *counts = [0, u8::from(end > HEADER), 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
-    match opt.get_mut(EXTENDED_CODE) {
-        Some(extended) if matches!(reply.standing, Standing::Asking | Standing::Mistaken) => {
-            reply.rcode = BAD_COOKIE;
-            let [_, octet] = BAD_COOKIE.to_be_bytes();
-            (*code, *extended) = (*code & 0xf0 | octet & 0x0f, octet >> 4);
-        }
-        _ => {
-            reply.truncated = true;
-            *flags |= TRUNCATED;
-        }
+/// Makes a reply one that tells a real client how to have the answer: over TCP, or with the cookie that is in it.
+fn slip(reply: &mut Reply, message: &mut [u8]) -> Option<()> {
+    reply.truncate(message)?;
+    let (front, opt) = message.get_mut(..reply.length)?.split_at_mut(reply.length - reply.opt);
+    let ([_, _, flags, code, ..], Some(extended)) = (front.first_chunk_mut::<HEADER>()?, opt.get_mut(EXTENDED_CODE))
+    else {
+        return Some(());
+    };
+    if matches!(reply.standing, Standing::Asking | Standing::Mistaken) {
+        (reply.rcode, reply.truncated) = (BAD_COOKIE, false);
+        let [_, octet] = BAD_COOKIE.to_be_bytes();
+        (*code, *extended) = (*code & 0xf0 | octet & 0x0f, octet >> 4);
+        *flags &= !TRUNCATED;
     }
     Some(())
 }

@@ -83,12 +83,13 @@ pub(super) fn serve(
             counts.asked(Transport::Udp, &reply);
             let verdict = limiter.judge(&mut reply, datagram, client.ip(), now);
             counts.replied(Transport::Udp, verdict, &reply);
-            reply.length
+            reply
         });
-        counts.took(Transport::Udp, began.elapsed(), answered);
+        counts.cut(Transport::Udp, answered.cut);
+        counts.took(Transport::Udp, began.elapsed(), answered.asked);
         if stopped.load(Ordering::Acquire) {
             drained += 1;
-            if answered == 0 || drained == DRAINED_MAX {
+            if answered.asked == 0 || drained == DRAINED_MAX {
                 return;
             }
         }

@@ -1,14 +1,21 @@
 //! EDNS and sizes: items 19 to 27, asked with dig.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::support::dig::ask;
+use crate::support::netns::Net;
 use crate::support::wire::{A, Client, Edns, Name, Query, Reply};
 use crate::support::{Launch, Portolan, run, tool};
 
 /// A registry with `count` instances of one type.
 fn start(count: usize) -> Portolan {
-    let portolan = Portolan::start(&[]);
+    start_at("127.0.0.1:0", count)
+}
+
+fn start_at(dns: &str, count: usize) -> Portolan {
+    let portolan = Portolan::start(&["--dns", dns]);
     let instance = |n: usize| {
         let address = format!("10.0.{}.{}", n / 250, n % 250 + 1);
         json!({"service": "many", "instance": format!("m{n}"), "host": format!("h{n}"), "addresses": [address], "port": 80})
@@ -136,4 +143,25 @@ fn item_27_tcp_is_not_held_to_the_size_of_a_datagram() {
     let reply = ask(portolan.dns, &["+tcp", "+bufsize=512", "PTR", "_many._tcp.registry.local"]);
     assert_eq!(reply.answer.len(), 1500);
     assert!(!reply.has("tc"), "{}", reply.flags);
+}
+
+#[test]
+fn what_is_too_long_for_a_link_is_truncated_and_not_sent_in_pieces() {
+    let net = Net::enter();
+    let host = net.host();
+    let portolan = start_at("0.0.0.0:0", 100);
+    let server: SocketAddr = ([10, 9, 1, 1], portolan.dns.port()).into();
+    let many =
+        |options: &[&str]| host.within(|| ask(server, &[options, &["SRV", "_many._tcp.registry.local"]].concat()));
+    let one = || host.within(|| ask(server, &["SRV", "m1._many._tcp.registry.local"]));
+    let whole = many(&[]);
+    assert!(whole.size > 1000 && !whole.answer.is_empty(), "{whole:?}");
+    host.narrow(600);
+    let reply = many(&[]);
+    assert!(reply.has("tc") && reply.answer.is_empty() && reply.size < 100, "{reply:?}");
+    assert!(reply.edns.starts_with("version: 0, flags:; udp: 1232") && !reply.cookie.is_empty(), "{reply:?}");
+    // What fits comes whole, whatever does not beside it, and all of it over TCP.
+    assert!(!many(&["+bufsize=512"]).answer.is_empty());
+    assert_eq!(one().answer.len(), 1);
+    assert_eq!(many(&["+tcp"]).answer.len(), 100);
 }

@@ -108,6 +108,12 @@ impl Host {
         ));
     }
 
+    /// Has our end of the link send packets of so many octets at most.
+    #[track_caller]
+    pub fn narrow(&self, octets: u16) {
+        ip(&["link", "set", &self.link, "mtu", &octets.to_string()]);
+    }
+
     /// Pulls the cable out for good.
     #[track_caller]
     pub fn disconnect(&self) {
