@@ -3,8 +3,9 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`), `explain` (with `concern`), `doh`, `about` and `metrics` answer it; `respond` words the answers. What an
-//! instance is in JSON is `api`'s matter, and what becomes of it the registry's.
+//! `write`, `read` (with `select`), `explain` (with `concern`), `doh`, `about` and `metrics` answer it, in `turn` where
+//! that takes long; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what becomes of it
+//! the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -23,6 +24,7 @@ mod read;
 mod request;
 mod respond;
 mod select;
+mod turn;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,7 +35,6 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
@@ -43,7 +44,8 @@ use crate::registry::Registry;
 use crate::tls::Identity;
 
 use connections::Connections;
-use metrics::{Requests, Scrapes};
+use metrics::Requests;
+use turn::Turn;
 
 pub use doh::NameServer;
 pub use listen::BindError;
@@ -143,10 +145,19 @@ impl Http {
         stop: CancellationToken,
     ) {
         let guard = guard::Guard::new(&self.config, &terms.zones);
-        let (scrapes, requests) = (Scrapes::new(metrics), self.requests);
-        let (explaining, config) = (Arc::default(), self.config);
-        let edge = Edge { registry, terms, name_server, guard, scrapes, explaining, requests, config, stop };
-        let edge = Arc::new(edge);
+        let edge = Arc::new(Edge {
+            registry,
+            terms,
+            name_server,
+            guard,
+            metrics,
+            scraping: Turn::default(),
+            explaining: Turn::default(),
+            counting: Turn::default(),
+            requests: self.requests,
+            config: self.config,
+            stop,
+        });
         let acceptor = identity.acceptor(ALPN);
         let plain = self.plain.into_iter().map(|listener| (listener, None));
         let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone())));
@@ -162,9 +173,10 @@ struct Edge {
     terms: Terms,
     name_server: Arc<dyn NameServer>,
     guard: guard::Guard,
-    scrapes: Scrapes,
-    /// Whose turn it is to have an answer explained.
-    explaining: Arc<Mutex<()>>,
+    metrics: Arc<Metrics>,
+    scraping: Turn,
+    explaining: Turn,
+    counting: Turn,
     requests: Requests,
     config: Config,
     stop: CancellationToken,

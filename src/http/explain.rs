@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hickory_proto::rr::RecordType;
 
-use crate::api::{Candidate, Explanation, Instance, Kind, Problem, Reply, invalid_parameter, unknown_parameter};
+use crate::api::{Candidate, Explanation, Instance, Reply, invalid_parameter, unknown_parameter};
 use crate::registry::Slot;
 use crate::service::{self, Check, DomainName, Host, Status};
 use crate::zone::Subject;
@@ -38,15 +38,10 @@ pub(super) async fn explain(
         }
     }
     let name = name.ok_or_else(|| invalid_parameter("name", "is missing; give a whole name"))?;
-    // A host may be that of any instance: all are looked at, while others are served, and by one request at a time.
-    let turn = Arc::clone(&edge.explaining).lock_owned().await;
-    let explained = tokio::task::spawn_blocking(move || {
-        // Held to the end, also where the client has gone.
-        let _turn = turn;
-        edge.explained(&name, rtype, sender)
-    });
-    let stopped = |_| Problem::new(Kind::ShuttingDown, "the registry is shutting down");
-    Ok(respond::document(StatusCode::OK, &explained.await.map_err(stopped)?))
+    // A host may be that of any instance: all are looked at.
+    let looking = Arc::clone(&edge);
+    let explained = edge.explaining.take(move || looking.explained(&name, rtype, sender)).await?;
+    Ok(respond::document(StatusCode::OK, &explained))
 }
 
 fn invalid(key: &str, error: &impl ToString) -> Refused {

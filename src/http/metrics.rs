@@ -8,9 +8,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Mutex;
 
-use crate::api::{Kind, Problem};
 use crate::metrics::Counter;
 use crate::metrics::Family;
 use crate::metrics::Format;
@@ -32,18 +30,12 @@ pub(super) struct Requests {
     took: Family<[Label; 1], Histogram, fn() -> Histogram>,
 }
 
-/// All metrics, for those who ask for them, one after the other: what one costs grows with the registry.
-#[derive(Debug)]
-pub(super) struct Scrapes {
-    metrics: Arc<Metrics>,
-    turn: Arc<Mutex<()>>,
-}
-
 /// `GET /metrics`
 pub(super) async fn metrics(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Result<Response, Refused> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let page = edge.scrapes.take(format).await?;
+    let metrics = Arc::clone(&edge.metrics);
+    let page = edge.scraping.take(move || metrics.expose(format)).await?;
     Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], page).into_response())
 }
 
@@ -85,24 +77,6 @@ impl Requests {
     }
 }
 
-impl Scrapes {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, turn: Arc::default() }
-    }
-
-    async fn take(&self, format: Format) -> Result<String, Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let metrics = Arc::clone(&self.metrics);
-        let page = tokio::task::spawn_blocking(move || {
-            // Held to the end, also where the client has gone.
-            let _turn = turn;
-            metrics.expose(format)
-        });
-        // A runtime that ends begins nothing more.
-        page.await.map_err(|_| Problem::new(Kind::ShuttingDown, "the registry is shutting down"))
-    }
-}
-
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -119,25 +93,4 @@ fn known(method: &Method) -> &'static str {
 /// `2xx`
 fn class(status: StatusCode) -> String {
     format!("{}xx", status.as_u16() / 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use tokio::runtime::Runtime;
-
-    use super::*;
-
-    #[test]
-    fn who_asks_a_server_that_ends_is_told_so() {
-        let (scrapes, runtime) = (Scrapes::new(Arc::new(Metrics::new())), Runtime::new().unwrap());
-        let handle = runtime.handle().clone();
-        runtime.shutdown_background();
-        let _within = handle.enter();
-        let taken = pin!(scrapes.take(Format::accepted(""))).poll(&mut Context::from_waker(Waker::noop()));
-        let Poll::Ready(Err(problem)) = taken else { panic!("{taken:?}") };
-        assert_eq!(problem.known(), Some(Kind::ShuttingDown));
-    }
 }

@@ -57,7 +57,8 @@ pub(super) async fn services(State(edge): State<Arc<Edge>>, query: Query<Pairs>)
     }
     let filter = Filter::from_query(&query)?;
     // To count the instances of a type is to look at each.
-    let counted = tokio::task::spawn_blocking(move || edge.count(&filter)).await.expect("counting does not panic");
+    let looking = Arc::clone(&edge);
+    let counted = edge.counting.take(move || looking.count(&filter)).await?;
     Ok(respond::document(StatusCode::OK, &counted))
 }
 
@@ -107,10 +108,11 @@ mod tests {
 
     use tokio_util::sync::CancellationToken;
 
+    use super::super::turn::Turn;
     use super::super::{Config, NameServer, guard};
     use super::*;
     use crate::api::{Json, Registration, Reply, Terms};
-    use crate::http::metrics::{Requests, Scrapes};
+    use crate::http::metrics::Requests;
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Source};
     use crate::store::{self, Store};
@@ -145,10 +147,19 @@ mod tests {
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();
         let guard = guard::Guard::new(&config, &terms.zones);
-        let explaining = Arc::default();
-        let (name_server, scrapes, requests) = (Arc::new(Silent), Scrapes::new(Arc::default()), Requests::new());
-        let edge =
-            Edge { registry, terms, name_server, guard, scrapes, explaining, requests, config, stop: stop.clone() };
+        let edge = Edge {
+            registry,
+            terms,
+            name_server: Arc::new(Silent),
+            guard,
+            metrics: Arc::default(),
+            scraping: Turn::default(),
+            explaining: Turn::default(),
+            counting: Turn::default(),
+            requests: Requests::new(),
+            config,
+            stop: stop.clone(),
+        };
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);
