@@ -150,7 +150,8 @@ impl<'a> Contents<'a> {
 /// Why the answer does not have an instance.
 fn reason(slot: &Slot, instance: &Arc<service::Instance>, answer: &Contents<'_>) -> Option<String> {
     let effective = slot.effective();
-    if !Arc::ptr_eq(effective, instance) {
+    // One that is down hides nothing, and nothing but that keeps it out: what is served may be of a lower source.
+    if !Arc::ptr_eq(effective, instance) && instance.status() != Status::Down {
         return Some(format!("hidden by what {} says of the same name", effective.origin.source()));
     }
     if let Some(reason) = not_served(instance) {

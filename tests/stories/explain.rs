@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::dig::ask;
+use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, run, wait_until};
 
 fn explain(portolan: &Portolan, query: &str) -> Value {
@@ -163,4 +164,49 @@ fn what_a_limit_leaves_out_is_told_one_by_one() {
             assert!(one["answered"] == true || one["reason"].as_str().unwrap().contains("dns.glob_limit"), "{one}");
         }
     }
+}
+
+#[test]
+fn what_a_link_says_of_a_name_is_hidden_by_what_the_api_says_until_that_is_down() {
+    let net = Net::enter();
+    let host = net.host();
+    let portolan = Portolan::start(&["--mdns"]);
+    let announced = json!({"type": "_demo._udp", "name": "both", "host": "board", "port": 7, "txt": "00",
+        "addresses": [host.ipv4()]});
+    let _announcer = host.zeroconf(&announced);
+    let name = "both._demo._udp.registry.local";
+    // Of each source why it is not in the answer, null where it is.
+    let told = || {
+        let explanation = explain(&portolan, &format!("name={name}&type=SRV"));
+        let all = explanation["instances"].as_array().unwrap().iter();
+        let mut all: Vec<_> = all.map(|one| json!([one["source"], one["reason"]])).collect();
+        all.sort_by_key(Value::to_string);
+        Value::Array(all)
+    };
+    let served = || ask(portolan.dns, &["SRV", name]).data();
+    let of_the_link = ["0 0 7 board.registry.local."];
+    wait_until("the link's is served", Duration::from_secs(15), || (told() == json!([["mdns", null]])).then_some(()));
+    assert_eq!(served(), of_the_link);
+
+    portolan.heartbeat(&json!({"service": "demo", "transport": "udp", "instance": "both", "host": "web1",
+        "addresses": ["10.0.0.1"], "port": 80}));
+    let hidden = "hidden by what api says of the same name";
+    assert_eq!(told(), json!([["api", null], ["mdns", hidden]]));
+    assert_eq!(served(), ["0 0 80 web1.registry.local."]);
+    let text = run(&mut portolan.cli(&["explain", name, "SRV"]));
+    assert!(text.contains(hidden), "{text}");
+
+    let set = |status: Value| {
+        let path = "/v1/instances/_demo._udp/both/status";
+        portolan.request("PUT", path, &[], &status.to_string()).expect(200);
+    };
+    set(json!({"status": "down", "reason": "no route"}));
+    assert_eq!(told(), json!([["api", "its check fails: no route"], ["mdns", null]]));
+    assert_eq!(served(), of_the_link);
+    // Who takes something out of service does not want the link's instead.
+    set(json!({"status": "out-of-service"}));
+    assert_eq!(told(), json!([["api", "drained by an operator"], ["mdns", hidden]]));
+    assert!(served().is_empty());
+    portolan.request("DELETE", "/v1/instances/_demo._udp/both", &[], "").expect(204);
+    assert_eq!(told(), json!([["mdns", null]]));
 }
