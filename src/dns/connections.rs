@@ -39,13 +39,13 @@ struct Connection {
     close: CancellationToken,
 }
 
-/// A place among the [`Connections`], given back when dropped.
+/// May be one of the [`Connections`], until another needs it more; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     connections: Connections,
     number: u64,
     since: Instant,
-    /// Cancelled when another needs the place.
+    /// Cancelled when it is recalled.
     close: CancellationToken,
 }
 
@@ -54,9 +54,9 @@ impl Connections {
         Self(Arc::new(Mutex::new(Open { all: HashMap::new(), here: 0, last: 0, most, most_per_client })))
     }
 
-    /// Takes a place for a client, closing the quietest where there is none left. The place of one that is told
+    /// Takes a permit for a client, closing the quietest where there is none left. The permit of one that is told
     /// to close is free at once.
-    pub(super) fn take(&self, client: IpAddr, now: Instant) -> Place {
+    pub(super) fn take(&self, client: IpAddr, now: Instant) -> Permit {
         let client = network(client);
         let mut open = self.open();
         let of_client = open.all.values().filter(|c| c.client == client).count();
@@ -69,7 +69,7 @@ impl Connections {
         open.last += 1;
         let (number, close) = (open.last, CancellationToken::new());
         open.all.insert(number, Connection { client, active: now, close: close.clone() });
-        Place { connections: self.clone(), number, since: now, close }
+        Permit { connections: self.clone(), number, since: now, close }
     }
 
     /// How many there are.
@@ -92,10 +92,10 @@ impl Open {
     }
 }
 
-impl Place {
-    /// Waits until another needs the place and this one was heard. Where twice as many are here as may be, nobody is
+impl Permit {
+    /// Waits until another needs it and this client was heard. Where twice as many are here as may be, nobody is
     /// heard any more.
-    pub(super) async fn needed(&self) {
+    pub(super) async fn recalled(&self) {
         self.close.cancelled().await;
         let is_crowded = {
             let open = self.connections.open();
@@ -114,7 +114,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut open = self.connections.open();
         open.here -= 1;
@@ -140,20 +140,20 @@ mod tests {
         let second = connections.take(client("192.0.2.1"), at(2));
         first.touch(at(3));
         let third = connections.take(client("192.0.2.1"), at(4));
-        let closed = [&other, &first, &second, &third].map(|place| place.close.is_cancelled());
+        let closed = [&other, &first, &second, &third].map(|permit| permit.close.is_cancelled());
         assert_eq!(closed, [false, false, true, false]);
     }
 
     #[test]
-    fn the_quietest_of_all_makes_room_when_all_places_are_taken() {
+    fn the_quietest_of_all_makes_room_when_all_permits_are_taken() {
         let connections = Connections::new(2, 2);
         let start = Instant::now();
         let first = connections.take(client("192.0.2.1"), start);
         drop(connections.take(client("192.0.2.2"), start + Duration::from_secs(1)));
         let third = connections.take(client("192.0.2.3"), start + Duration::from_secs(2));
-        assert!(!first.close.is_cancelled(), "a place was given back");
+        assert!(!first.close.is_cancelled(), "a permit was given back");
         let fourth = connections.take(client("192.0.2.4"), start + Duration::from_secs(3));
-        assert_eq!([first, third, fourth].map(|place| place.close.is_cancelled()), [true, false, false]);
+        assert_eq!([first, third, fourth].map(|permit| permit.close.is_cancelled()), [true, false, false]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -162,10 +162,10 @@ mod tests {
         let connections = Connections::new(2, 2);
         let take = |after| connections.take(client("192.0.2.1"), (start + Duration::from_millis(after)).into_std());
         let [first, second, _third] = [take(0), take(1), take(2)];
-        first.needed().await;
+        first.recalled().await;
         assert_eq!(start.elapsed(), HEARING);
         let _fourth = take(3);
-        second.needed().await;
+        second.recalled().await;
         assert_eq!(start.elapsed(), HEARING, "the second would have had a millisecond more");
     }
 }

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use super::connections::Place;
+use super::connections::Permit;
 use super::context::Seeds;
 use super::padding;
 use super::stream::{REQUEST_MAX, Streams};
@@ -86,8 +86,8 @@ pub(super) async fn serve(streams: Streams, endpoint: Endpoint) {
             continue;
         }
         let client = incoming.remote_address();
-        let place = streams.connections.take(client.ip(), Instant::now());
-        tasks.spawn(connected(streams.clone(), incoming, client, place));
+        let permit = streams.connections.take(client.ip(), Instant::now());
+        tasks.spawn(connected(streams.clone(), incoming, client, permit));
     }
     tasks.close();
     tasks.wait().await;
@@ -95,18 +95,18 @@ pub(super) async fn serve(streams: Streams, endpoint: Endpoint) {
     let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
 }
 
-/// Serves one connection, until its place is needed: then at once, whatever is still being answered.
-async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, place: Place) {
+/// Serves one connection, until its permit is recalled: then at once, whatever is still being answered.
+async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, permit: Permit) {
     let handshake = tokio::select! {
         handshake = timeout(streams.idle, incoming) => handshake,
-        () = place.needed() => return,
+        () = permit.recalled() => return,
         () = streams.stop.cancelled() => return,
     };
     let Ok(Ok(connection)) = handshake else { return };
-    let answering = pin!(answer(&streams, &connection, client, &place));
+    let answering = pin!(answer(&streams, &connection, client, &permit));
     let reason = tokio::select! {
         biased;
-        () = place.needed() => EXCESSIVE_LOAD,
+        () = permit.recalled() => EXCESSIVE_LOAD,
         () = answering => NO_ERROR,
     };
     // Before what is still being answered is dropped, which would end its streams as if that were all.
@@ -114,7 +114,7 @@ async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, pla
 }
 
 /// Answers until the client is done or idle, or all stop, and then until what was asked is answered.
-async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, place: &Place) {
+async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, permit: &Permit) {
     let mut exchanges = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -125,7 +125,7 @@ async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, 
         };
         match accepted {
             Ok(Ok((send, receive))) => {
-                place.touch(Instant::now());
+                permit.touch(Instant::now());
                 exchanges.spawn(exchange(streams.clone(), connection.clone(), send, receive, client));
             }
             // The client's end.

@@ -41,7 +41,7 @@ use super::cookie::Standing;
 use super::edns::EXTENDED_CODE;
 use super::query::{self, HEADER};
 use super::reply::{Reply, TRUNCATED};
-use accounts::{Accounts, Subject};
+use accounts::{Accounts, Topic};
 
 /// BADCOOKIE (RFC 7873 §8), and NOERROR and NXDOMAIN.
 const BAD_COOKIE: u16 = 23;
@@ -114,12 +114,12 @@ impl Limiter {
         let question = message.get(..reply.length).and_then(query::question_of);
         // What is truncated has records, though not here.
         let is_empty = !reply.truncated && message.get(ANSWERS) == Some(&[0, 0]);
-        let subject = match reply.rcode {
-            NO_ERROR => Subject::of_name(question.map_or(&[], |(name, _)| name), is_empty),
-            NX_DOMAIN => Subject::Missing,
-            _ => Subject::Error,
+        let topic = match reply.rcode {
+            NO_ERROR => Topic::of_name(question.map_or(&[], |(name, _)| name), is_empty),
+            NX_DOMAIN => Topic::Missing,
+            _ => Topic::Error,
         };
-        let sent = self.accounts.count(self.network(client), subject, now);
+        let sent = self.accounts.count(self.network(client), topic, now);
         if sent <= self.config.rate {
             return Verdict::Sent;
         }
@@ -249,8 +249,8 @@ mod tests {
         let slipped = |rcode: u16, standing: Standing| {
             let (mut reply, mut message) = reply(rcode, standing);
             let mut limiter = limiter(1, 1);
-            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::of_name(b"\x04auth\0", false), NOW);
-            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::Missing, NOW);
+            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Topic::of_name(b"\x04auth\0", false), NOW);
+            limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Topic::Missing, NOW);
             let verdict = limiter.judge(&mut reply, &mut message, [192, 0, 2, 1].into(), NOW);
             (verdict, reply, message[..reply.length].to_vec())
         };
@@ -278,7 +278,7 @@ mod tests {
         let header = [0x12, 0x34, 0x80, 1, 0, 2, 0, 0, 0, 0, 0, 1];
         let mut message = [&header, QUESTION, QUESTION, OPT].concat();
         let mut limiter = limiter(1, 1);
-        limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Subject::Error, NOW);
+        limiter.accounts.count(limiter.network([192, 0, 2, 1].into()), Topic::Error, NOW);
         let mut reply = Reply { opt: OPT.len(), ..Reply::written(&message, 1, None) };
         assert_eq!(limiter.judge(&mut reply, &mut message, [192, 0, 2, 1].into(), NOW), Verdict::Slipped);
         let expected = [&[0x12, 0x34, 0x82, 1, 0, 0, 0, 0, 0, 0, 0, 1], OPT].concat();

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Connections, Place};
+use super::connections::{Connections, Permit};
 use super::context::Seeds;
 use super::responder::Responder;
 use super::transport::Transport;
@@ -46,31 +46,31 @@ impl Streams {
     pub(super) async fn serve(self, mut listener: Listener, tls: Option<TlsAcceptor>) {
         let tasks = TaskTracker::new();
         while let Some((tcp, client)) = self.stop.run_until_cancelled(listener.accept()).await {
-            let place = self.connections.take(client.ip(), Instant::now());
-            tasks.spawn(self.clone().connected(tcp, client, place, tls.clone()));
+            let permit = self.connections.take(client.ip(), Instant::now());
+            tasks.spawn(self.clone().connected(tcp, client, permit, tls.clone()));
         }
         tasks.close();
         tasks.wait().await;
     }
 
     /// Serves one connection. What ends it is the client's matter: it is not logged.
-    async fn connected(self, tcp: TcpStream, client: SocketAddr, place: Place, tls: Option<TlsAcceptor>) {
+    async fn connected(self, tcp: TcpStream, client: SocketAddr, permit: Permit, tls: Option<TlsAcceptor>) {
         // A reply is one write: holding it back for more would only delay it.
         let _ = tcp.set_nodelay(true);
-        let Some(tls) = tls else { return self.answer(tcp, Transport::Tcp, client, &place).await };
+        let Some(tls) = tls else { return self.answer(tcp, Transport::Tcp, client, &permit).await };
         let handshake = tokio::select! {
             handshake = timeout(self.idle, tls.accept(tcp)) => handshake,
-            () = place.needed() => return,
+            () = permit.recalled() => return,
             () = self.stop.cancelled() => return,
         };
         if let Ok(Ok(stream)) = handshake {
             // On the heap: most connections have no TLS.
-            Box::pin(self.answer(stream, Transport::Tls, client, &place)).await;
+            Box::pin(self.answer(stream, Transport::Tls, client, &permit)).await;
         }
     }
 
-    /// Answers until the client is done or too slow, its place is needed, or all stop.
-    async fn answer<S>(&self, stream: S, transport: Transport, client: SocketAddr, place: &Place)
+    /// Answers until the client is done or too slow, its permit is recalled, or all stop.
+    async fn answer<S>(&self, stream: S, transport: Transport, client: SocketAddr, permit: &Permit)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -80,17 +80,17 @@ impl Streams {
             let request = tokio::select! {
                 biased;
                 // Before another request: who asks without end would stay without end.
-                () = place.needed() => break,
+                () = permit.recalled() => break,
                 request = timeout(self.idle, read(&mut stream)) => request,
                 () = self.stop.cancelled() => break,
             };
             let Ok(Ok(request)) = request else { break };
-            place.touch(Instant::now());
+            permit.touch(Instant::now());
             let Some(reply) = self.responder.reply(&request, transport, client, &mut seeds) else { break };
             let written = tokio::select! {
                 biased;
                 written = timeout(self.idle, write(&mut stream, reply.octets())) => written,
-                () = place.needed() => return,
+                () = permit.recalled() => return,
             };
             let Ok(Ok(())) = written else { return };
         }

@@ -50,11 +50,11 @@ impl fmt::Display for Source {
 ///
 /// Instances of one origin that name the same host share it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(Option<Arc<Place>>);
+pub struct Origin(Option<Arc<Elsewhere>>);
 
 /// Anywhere but the API, of which a million instances are and which takes no allocation.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place {
+struct Elsewhere {
     source: Source,
     name: Box<str>,
 }
@@ -67,16 +67,16 @@ impl Origin {
 
     /// `name` of this source; of the API there is one, so that its name is left out.
     pub fn new(source: Source, name: &str) -> Self {
-        Self((source != Source::Api).then(|| Arc::new(Place { source, name: name.into() })))
+        Self((source != Source::Api).then(|| Arc::new(Elsewhere { source, name: name.into() })))
     }
 
     /// Its rank.
     pub fn source(&self) -> Source {
-        self.0.as_ref().map_or(Source::Api, |place| place.source)
+        self.0.as_ref().map_or(Source::Api, |elsewhere| elsewhere.source)
     }
 
     /// Which of that source; empty for the API.
     pub fn name(&self) -> &str {
-        self.0.as_ref().map_or("", |place| &place.name)
+        self.0.as_ref().map_or("", |elsewhere| &elsewhere.name)
     }
 }

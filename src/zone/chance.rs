@@ -19,8 +19,8 @@ impl Chance {
         u64::try_from(wide >> 64).expect("a 64th power less")
     }
 
-    /// A place in something of this length, which is not 0.
-    pub(super) fn place(&mut self, length: usize) -> usize {
+    /// An index into something of this length, which is not 0.
+    pub(super) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("below a usize")
     }
 

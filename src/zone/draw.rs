@@ -61,7 +61,7 @@ pub(super) fn draw<'a, B>(
             visit(urn.take(&mut given, &mut chance))?;
         }
         for urn in urns.iter().rev().filter(|urn| urn.left > 0) {
-            let mut others = urn.members.iter_from(seed).filter(|member| !given.contains(&place(member)));
+            let mut others = urn.members.iter_from(seed).filter(|member| !given.contains(&identity(member)));
             others.try_for_each(&mut visit)?;
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn draw<'a, B>(
 }
 
 /// What tells a member from others.
-fn place(member: &Member) -> usize {
+fn identity(member: &Member) -> usize {
     member.label().as_ptr().addr()
 }
 
@@ -84,7 +84,7 @@ fn choose<'u, 'a>(urns: &'u mut [Urn<'a>], chance: &mut Chance) -> Option<&'u mu
         return None;
     }
     if weightless > 0 && chance.below(weighted + 1) == weighted {
-        let mut at = chance.place(weightless);
+        let mut at = chance.index(weightless);
         return urns.iter_mut().filter(|urn| urn.weight == 0).find(|urn| {
             let is_it = at < urn.left;
             at = at.saturating_sub(urn.left);
@@ -105,13 +105,13 @@ impl<'a> Urn<'a> {
         let kept = (0..TRIES).find_map(|_| {
             let member = self.members.any(chance)?;
             let stays = self.ceiling == 1 || chance.below(u64::from(self.ceiling)) < u64::from(member.weight());
-            (stays && !given.contains(&place(member))).then_some(member)
+            (stays && !given.contains(&identity(member))).then_some(member)
         });
         // Most are gone: the next one, then.
         let mut next =
-            || self.members.iter_from(chance.place(usize::MAX)).find(|member| !given.contains(&place(member)));
+            || self.members.iter_from(chance.index(usize::MAX)).find(|member| !given.contains(&identity(member)));
         let member = kept.or_else(&mut next).expect("one is left");
-        given.push(place(member));
+        given.push(identity(member));
         self.left -= 1;
         self.weight -= u64::from(member.weight());
         member

@@ -15,8 +15,8 @@ use super::source::Sources;
 use super::ttl::Ttls;
 use crate::service::{Source, Subtype};
 
-/// Labels in wire form.
-pub(super) type Labels = ThinArc<(), u8>;
+/// Labels in wire form, which many may hold.
+pub(super) type WireLabels = ThinArc<(), u8>;
 
 /// What is found under a service type.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub(super) struct Service {
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     /// `_auth._tcp` or `_blue`, as first registered.
-    labels: Labels,
+    labels: WireLabels,
     /// How many are listed: a name whose instances are all drained still exists (NODATA, not NXDOMAIN).
     known: u32,
     /// Who serves those that have addresses of ours.
@@ -46,7 +46,7 @@ pub(super) struct Group {
 /// A service type that has a served instance, with the TTL of its records.
 #[derive(Debug, Clone)]
 pub(super) struct Served {
-    labels: Labels,
+    labels: WireLabels,
     ttl: u32,
 }
 
@@ -89,7 +89,7 @@ impl Service {
 impl Group {
     fn new(labels: &[u8]) -> Self {
         Self {
-            labels: Labels::from_header_and_slice((), labels),
+            labels: WireLabels::from_header_and_slice((), labels),
             known: 0,
             sources: Sources::default(),
             members: Set::new(),

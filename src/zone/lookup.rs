@@ -11,8 +11,11 @@ use super::host::Host;
 use super::labels::Labels;
 use super::member::Member;
 use super::place::Place;
+use super::pointer::HostName;
 use super::pool::Pool;
+use super::set::Set;
 use super::snapshot::Snapshot;
+use super::ttl::Ttls;
 use crate::service::{LABEL_MAX, NAME_MAX, Source};
 
 pub(super) const TCP: &[u8] = b"\x04_tcp";
@@ -37,15 +40,15 @@ pub struct Question<'q> {
     pub globs: Option<usize>,
 }
 
-/// What exists at a name.
+/// What exists at a name, of a reverse zone as well.
 pub(super) enum Found<'a> {
     Apex,
-    /// A name with others below it and no records of its own (RFC 8020 §2).
+    /// A name with others below it and no records of its own (RFC 8020 §2); in a reverse zone one that may have some.
     Empty,
     Host(&'a Host),
     /// The addresses of a service.
     Pool(Pool<'a>),
-    /// PTR to the zone (RFC 6763 §11).
+    /// PTR to the zone, from a reverse zone to the first (RFC 6763 §11).
     Browse,
     /// PTR to service types (RFC 6763 §9).
     Services,
@@ -53,6 +56,8 @@ pub(super) enum Found<'a> {
     Group(&'a Group, &'a Service),
     Instance(&'a Member, &'a Service),
     Glob(Matches<'a>),
+    /// An address in a reverse zone: PTR to the hosts that have it.
+    Address(&'a Set<HostName>, &'a Ttls),
 }
 
 impl Found<'_> {
@@ -187,7 +192,7 @@ impl Snapshot {
     }
 
     /// The RRset of one type at a name; for ANY one of those it has (RFC 8482 §4.1).
-    fn rrset<'a>(&'a self, found: Found<'a>, wanted: u16, zone: &'a Zone) -> Option<Rrset<'a>> {
+    pub(super) fn rrset<'a>(&'a self, found: Found<'a>, wanted: u16, zone: &'a Zone) -> Option<Rrset<'a>> {
         use rtype::{ANY, NS, PTR, SOA, SRV, TXT};
         let zone_ttl = self.fixed.ttl;
         let (rtype, ttl, data) = match (found, wanted) {
@@ -212,6 +217,7 @@ impl Snapshot {
             (Found::Instance(member, _), TXT) => (TXT, member.ttl(), Data::Txt(member)),
             (Found::Glob(matches), SRV) => (SRV, matches.ttl(), Data::MatchedTargets(matches.found, zone)),
             (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl(), Data::MatchedInstances(matches.found, zone)),
+            (Found::Address(hosts, ttls), PTR | ANY) => (PTR, ttls.shortest(zone_ttl), Data::Hosts(hosts, zone)),
             _ => return None,
         };
         Some(Rrset { owner: None, rtype, ttl, data })

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::group::Labels;
+use super::group::WireLabels;
 use super::member::Member;
 use super::set::{Keyed, Set};
 use super::ttl::Ttls;
@@ -22,7 +22,7 @@ pub(super) struct Pointer<const N: usize> {
 /// A host that has the address, and for how many instances.
 #[derive(Debug, Clone)]
 pub(super) struct HostName {
-    label: Labels,
+    label: WireLabels,
     count: u32,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn add<const N: usize>(
     let Pointer { hosts, ttls, .. } = Arc::make_mut(&mut pointer);
     ttls.add(member.ttl(), zone_ttl);
     let known = hosts.get(&host[1..]).cloned();
-    let mut name = known.unwrap_or_else(|| HostName { label: Labels::from_header_and_slice((), host), count: 0 });
+    let mut name = known.unwrap_or_else(|| HostName { label: WireLabels::from_header_and_slice((), host), count: 0 });
     name.count += 1;
     hosts.insert(name);
     pointers.insert(pointer);

@@ -12,13 +12,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::answer::{Answer, Data, Name, Records, Rrset, rtype};
-use super::lookup::Question;
+use super::answer::{Answer, Name, Records};
+use super::lookup::{Found, Question};
 use super::member::Member;
-use super::pointer::{self, HostName, Pointers};
+use super::pointer::{self, Pointers};
 use super::set::{Keyed, Set};
 use super::snapshot::Snapshot;
-use super::ttl::Ttls;
 use crate::service::{DomainName, NAME_MAX};
 
 const UDP: &[u8] = b"\x04_udp";
@@ -32,8 +31,8 @@ const NIBBLES: usize = 32;
 /// lie in place: a question allocates nothing.
 type Units = SmallVec<[u8; NIBBLES]>;
 
-/// The labels in front of a zone's name, each with its length. No name has more: one takes two octets, and the root one.
-type Labels<'q> = SmallVec<[&'q [u8]; NAME_MAX / 2]>;
+/// All labels in front of a zone's name, each with its length. No name has more: one takes two octets, and the root one.
+type Front<'q> = SmallVec<[&'q [u8]; NAME_MAX / 2]>;
 
 /// One reverse zone.
 #[derive(Debug)]
@@ -83,17 +82,6 @@ fn prefix(net: &IpNet) -> Units {
 fn nibble(octets: &[u8], n: usize) -> u8 {
     let octet = octets[n / 2];
     if n.is_multiple_of(2) { octet >> 4 } else { octet & 15 }
-}
-
-/// What exists at a name of a reverse zone.
-pub(super) enum Found<'a> {
-    Apex,
-    /// A name with others below it, or one that a subnet may have, and no records of its own.
-    Empty,
-    /// PTR to the first zone (RFC 6763 §11).
-    Browse,
-    /// An address: PTR to the hosts that have it.
-    Hosts(&'a Set<HostName>, &'a Ttls),
 }
 
 impl Reverse {
@@ -201,7 +189,7 @@ fn find<'a, const N: usize>(
     begins: impl Fn(&[u8]) -> bool,
 ) -> Option<Found<'a>> {
     let first = pointers.iter_at(octets).next().filter(|pointer| begins(pointer.key()))?;
-    Some(if is_whole { Found::Hosts(&first.hosts, &first.ttls) } else { Found::Empty })
+    Some(if is_whole { Found::Address(&first.hosts, &first.ttls) } else { Found::Empty })
 }
 
 impl Snapshot {
@@ -219,23 +207,16 @@ impl Snapshot {
         let minimum = self.fixed.negative_ttl;
         let negative = || home.soa(Some(zone.owner()), ttl.min(minimum), self.serial, minimum);
         let Some(found) = found else { return Answer::NxDomain(negative()) };
-        let rrset = |rtype, ttl, data| Rrset { owner: None, rtype, ttl, data };
-        let answer = match (found, question.rtype) {
-            (Found::Apex, rtype::SOA | rtype::ANY) => home.soa(None, ttl, self.serial, minimum),
-            (Found::Apex, rtype::NS) => rrset(rtype::NS, ttl, Data::NameServer(home)),
-            (Found::Browse, rtype::PTR | rtype::ANY) => rrset(rtype::PTR, ttl, Data::Browse(home)),
-            (Found::Hosts(hosts, ttls), rtype::PTR | rtype::ANY) => {
-                rrset(rtype::PTR, ttls.shortest(ttl), Data::Hosts(hosts, home))
-            }
-            _ => return Answer::NoData(negative(), None, None),
-        };
-        Answer::Records(Records { answer, place: None, remark: None, snapshot: self })
+        match self.rrset(found, question.rtype, home) {
+            None => Answer::NoData(negative(), None, None),
+            Some(answer) => Answer::Records(Records { answer, place: None, remark: None, snapshot: self }),
+        }
     }
 }
 
 /// Labels, each with its length in front; `None` where the octets do not end with one.
-fn split(mut octets: &[u8]) -> Option<Labels<'_>> {
-    let mut labels = Labels::new();
+fn split(mut octets: &[u8]) -> Option<Front<'_>> {
+    let mut labels = Front::new();
     while let Some(length) = octets.first() {
         let (label, rest) = octets.split_at_checked(1 + usize::from(*length))?;
         labels.push(label);

@@ -56,12 +56,12 @@ pub(super) struct Runs<T: Clone> {
 impl<T: Clone> Runs<T> {
     /// A run and a place in it, so that every member is begun with as often: short runs are begun with less.
     fn begin(&self, chance: &mut Chance) -> (usize, usize) {
-        let mut drawn = (chance.place(self.runs.len()), chance.place(RUN_MAX));
+        let mut drawn = (chance.index(self.runs.len()), chance.index(RUN_MAX));
         for _ in 0..BEGINNINGS {
             if drawn.1 < self.runs[drawn.0].len() {
                 return drawn;
             }
-            drawn = (chance.place(self.runs.len()), chance.place(RUN_MAX));
+            drawn = (chance.index(self.runs.len()), chance.index(RUN_MAX));
         }
         (drawn.0, drawn.1 % self.runs[drawn.0].len())
     }
@@ -162,9 +162,9 @@ impl<T: Keyed> Set<T> {
     pub(super) fn any(&self, chance: &mut Chance) -> Option<&T> {
         match self {
             Self::Small(run) if run.is_empty() => None,
-            Self::Small(run) => run.get(chance.place(run.len())),
+            Self::Small(run) => run.get(chance.index(run.len())),
             // Runs are of different lengths: as if all were full.
-            Self::Large(all) => all.runs.get(chance.place(all.runs.len()))?.get(chance.place(RUN_MAX)),
+            Self::Large(all) => all.runs.get(chance.index(all.runs.len()))?.get(chance.index(RUN_MAX)),
         }
     }
 

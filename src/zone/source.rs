@@ -8,11 +8,11 @@ pub(super) struct Sources([u32; Source::ALL.len()]);
 
 impl Sources {
     pub(super) fn add(&mut self, source: Source) {
-        self.0[place(source)] += 1;
+        self.0[rank(source)] += 1;
     }
 
     pub(super) fn remove(&mut self, source: Source) {
-        self.0[place(source)] -= 1;
+        self.0[rank(source)] -= 1;
     }
 
     /// The highest that has a say; `None` when nobody has.
@@ -21,6 +21,6 @@ impl Sources {
     }
 }
 
-fn place(source: Source) -> usize {
+fn rank(source: Source) -> usize {
     Source::ALL.iter().position(|s| *s == source).expect("ALL has every source")
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::lookup::Found;
 use super::snapshot::Snapshot;
-use super::{Question, reverse, rtype};
+use super::{Question, rtype};
 use crate::service::{DomainName, NAME_MAX};
 
 /// What a name is.
@@ -45,36 +45,39 @@ impl Snapshot {
         let Some(folded) = folded.get_mut(..question.name.len()) else { return (Subject::Foreign, None) };
         folded.copy_from_slice(question.name);
         folded.make_ascii_lowercase();
-        let Some((zone, labels)) = self.fixed.enclosing(folded) else {
-            let Some((zone, found)) = self.find_backwards(folded) else { return (Subject::Foreign, None) };
-            let subject = match found {
-                None => Subject::Missing,
-                Some(reverse::Found::Apex) => Subject::Apex,
-                Some(reverse::Found::Empty) => Subject::Empty,
-                Some(reverse::Found::Browse) => Subject::Browse,
-                Some(reverse::Found::Hosts(..)) => Subject::Address,
+        if let Some((zone, labels)) = self.fixed.enclosing(folded) {
+            let is_subtype = labels.as_slice().len() == 4;
+            let subject = match self.find(&labels, question.globs) {
+                Some(Found::Group(..)) if is_subtype => Subject::Subtype,
+                found => Subject::of(found.as_ref()),
             };
             return (subject, Some(&zone.name));
-        };
-        let is_subtype = labels.as_slice().len() == 4;
-        let subject = match self.find(&labels, question.globs) {
-            None => Subject::Missing,
-            Some(Found::Apex) => Subject::Apex,
-            Some(Found::Empty) => Subject::Empty,
-            Some(Found::Host(_)) => Subject::Host,
-            Some(Found::Pool(_)) => Subject::Addresses,
-            Some(Found::Browse) => Subject::Browse,
-            Some(Found::Services) => Subject::Services,
-            Some(Found::Group(..)) if is_subtype => Subject::Subtype,
-            Some(Found::Group(..)) => Subject::Service,
-            Some(Found::Instance(..)) => Subject::Instance,
-            Some(Found::Glob(_)) => Subject::Glob,
-        };
-        (subject, Some(&zone.name))
+        }
+        match self.find_backwards(folded) {
+            Some((zone, found)) => (Subject::of(found.as_ref()), Some(&zone.name)),
+            None => (Subject::Foreign, None),
+        }
     }
 }
 
 impl Subject {
+    /// Of a name in a zone; of a group that it is a type's.
+    fn of(found: Option<&Found<'_>>) -> Self {
+        match found {
+            None => Self::Missing,
+            Some(Found::Apex) => Self::Apex,
+            Some(Found::Empty) => Self::Empty,
+            Some(Found::Host(_)) => Self::Host,
+            Some(Found::Pool(_)) => Self::Addresses,
+            Some(Found::Browse) => Self::Browse,
+            Some(Found::Services) => Self::Services,
+            Some(Found::Group(..)) => Self::Service,
+            Some(Found::Instance(..)) => Self::Instance,
+            Some(Found::Glob(_)) => Self::Glob,
+            Some(Found::Address(..)) => Self::Address,
+        }
+    }
+
     /// The type that one would ask for first, see [`rtype`].
     pub fn usual_type(self) -> u16 {
         match self {
