@@ -66,6 +66,7 @@ use serde::{Deserialize, Serialize};
 use crate::service::{DomainName, NAME_MAX};
 
 pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
+pub(crate) use chance::Chance;
 pub use lookup::Question;
 pub use place::Place;
 pub use reverse::reverse_name;

@@ -1,14 +1,12 @@
 //! What an answer depends on besides its question.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use super::access::Access;
 use super::cookie::Cookies;
 use super::transport::Transport;
-use crate::zone::{self, Answer, Snapshot, rtype};
+use crate::zone::{self, Answer, Chance, Snapshot, rtype};
 
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
 const CLASS_IN: u16 = 1;
@@ -68,18 +66,15 @@ pub(super) fn now() -> u32 {
 ///
 /// Not counted up: who always asks for A and AAAA in turn would see every second beginning only.
 #[derive(Debug)]
-pub(super) struct Seeds(u64);
+pub(super) struct Seeds(Chance);
 
 impl Seeds {
     /// Begins anywhere.
     pub(super) fn new() -> Self {
-        Self(RandomState::new().hash_one(()))
+        Self(Chance::anywhere())
     }
 
     pub(super) fn next(&mut self) -> usize {
-        // Knuth's linear congruential generator: not to be trusted with secrets, and this is none.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The high bits are the random ones.
-        usize::try_from(self.0 >> 33).unwrap_or(0)
+        self.0.index(usize::MAX)
     }
 }

@@ -1,10 +1,19 @@
-//! Random numbers for answers, all from the one seed that an answer is given.
+//! Random numbers for answers, all from the one seed that an answer is given, and for the seeds of one answer after the
+//! other.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 
 /// Knuth's linear congruential generator: not to be trusted with secrets, and this is none.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
+    /// Begins anywhere.
+    pub(crate) fn anywhere() -> Self {
+        Self(RandomState::new().hash_one(()))
+    }
+
     pub(super) fn new(seed: usize) -> Self {
         let mut chance = Self(seed as u64 ^ 0x9e37_79b9_7f4a_7c15);
         // Seeds that are neighbours must not begin alike.
@@ -20,7 +29,7 @@ impl Chance {
     }
 
     /// An index into something of this length, which is not 0.
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("below a usize")
     }
 

@@ -287,14 +287,14 @@ mod tests {
     fn a_set_of_any_size_does_what_a_map_does() {
         let mut set: Set<Arc<str>> = Set::new();
         let mut model = BTreeMap::new();
-        let mut seed = 1_u64;
+        let mut chance = Chance::new(1);
         for step in 0..20_000 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // Phases that grow and phases that shrink it, across all limits.
             let grows = (step / 2_000) % 2 == 0;
-            let number = (seed >> 40) % 200;
-            let key: Arc<str> = if seed & 1 == 0 { format!("K{number:03}") } else { format!("k{number:03}") }.into();
-            if (seed >> 20) % 10 < if grows { 8 } else { 2 } {
+            let number = chance.index(200);
+            let key: Arc<str> =
+                if chance.index(2) == 0 { format!("K{number:03}") } else { format!("k{number:03}") }.into();
+            if chance.index(10) < if grows { 8 } else { 2 } {
                 set.insert(key.clone());
                 model.insert(number, key);
             } else {
