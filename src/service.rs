@@ -22,6 +22,7 @@ mod origin;
 mod rare;
 mod registration;
 mod service_type;
+mod strings;
 mod txt;
 mod version;
 
@@ -39,6 +40,7 @@ pub use origin::{Origin, Source};
 pub use rare::{Rare, Usual};
 pub use registration::{Details, InstanceId, Registration};
 pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag, Transport};
+pub(crate) use strings::{split_string, strings};
 pub use txt::{Txt, TxtError, TxtValue};
 pub use version::{Version, VersionError};
 

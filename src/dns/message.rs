@@ -26,6 +26,7 @@ use super::edns::{Opt, datagram_limit};
 use super::extended_error::ExtendedError;
 use super::query::{self, Edns, HEADER};
 use super::reply::Reply;
+use crate::service::strings;
 use crate::zone::{Answer, Name as ZoneName, Place, Rdata, Records, Rrset};
 
 /// Octets of a record between its name and its data.
@@ -241,7 +242,7 @@ fn data(rtype: RecordType, rdata: &Rdata<'_>) -> RData {
             [a, b, c, d] if rtype == RecordType::A => RData::A(rdata::A::new(a, b, c, d)),
             _ => match <[u8; 16]>::try_from(octets) {
                 Ok(octets) if rtype == RecordType::AAAA => RData::AAAA(rdata::AAAA(octets.into())),
-                _ => RData::TXT(rdata::TXT::from_bytes(labels(octets).collect())),
+                _ => RData::TXT(rdata::TXT::from_bytes(strings(octets).collect())),
             },
         },
     }
@@ -249,18 +250,8 @@ fn data(rtype: RecordType, rdata: &Rdata<'_>) -> RData {
 
 /// Not through text, which hickory escapes in octal and reads as Punycode.
 fn name(pieces: &ZoneName<'_>) -> Name {
-    let labels = pieces.0.iter().flat_map(|piece| labels(piece)).filter(|label| !label.is_empty());
+    let labels = pieces.0.iter().flat_map(|piece| strings(piece)).filter(|label| !label.is_empty());
     Name::from_labels(labels).expect("a zone of at most DOMAIN_MAX octets has names of at most 255")
-}
-
-/// Length-prefixed strings: the labels of a name, or the strings of a TXT record.
-fn labels(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = octets.split_first()?;
-        let (label, rest) = rest.split_at_checked(usize::from(*length))?;
-        octets = rest;
-        Some(label)
-    })
 }
 
 /// Uncompressed wire form.

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::metrics::Page;
 use crate::metrics::Tally;
 use crate::registry::Registry;
+use crate::service::strings;
 
 /// Service types with a series of their own, at most. A thousand is what Prometheus takes from one place without
 /// anybody noticing, and more than anybody looks at.
@@ -117,11 +118,9 @@ impl ByService {
 }
 
 /// Writes `_auth._tcp` for labels in wire form, in lower case: another spelling is no other service.
-fn spell(mut labels: &[u8], name: &mut String) {
+fn spell(labels: &[u8], name: &mut String) {
     name.clear();
-    while let Some((label, rest)) =
-        labels.split_first().and_then(|(length, rest)| rest.split_at_checked((*length).into()))
-    {
+    for label in strings(labels) {
         if !name.is_empty() {
             name.push('.');
         }
@@ -129,6 +128,5 @@ fn spell(mut labels: &[u8], name: &mut String) {
         // Letters, digits and hyphens (RFC 6335 §5.1).
         name.push_str(str::from_utf8(label).unwrap_or_default());
         name[start..].make_ascii_lowercase();
-        labels = rest;
     }
 }

@@ -1,7 +1,7 @@
 //! What holds of the text form of every name: a property for the fuzzer (`fuzz/`), and for the inputs that it has
 //! found worth keeping, which the tests go through.
 
-use super::{DomainName, Glob, Host, InstanceName, ServiceType, Subtype, Version, escape_label};
+use super::{DomainName, Glob, Host, InstanceName, ServiceType, Subtype, Version, escape_label, strings};
 
 /// Takes octets as a text, and as labels, and has what can be read of them survive its own text form.
 ///
@@ -13,14 +13,7 @@ pub fn name(octets: &[u8]) {
         from_text(text);
     }
     // As on the wire: a length, then so many octets.
-    let mut rest = octets;
-    let labels = std::iter::from_fn(|| {
-        let (length, tail) = rest.split_first()?;
-        let (label, tail) = tail.split_at_checked(usize::from(*length))?;
-        rest = tail;
-        Some(label)
-    });
-    if let Ok(name) = DomainName::from_labels(labels) {
+    if let Ok(name) = DomainName::from_labels(strings(octets)) {
         survives(&name);
     }
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
+use super::strings;
+
 /// Octets of a label, at most (RFC 1035 §2.3.4).
 pub(crate) const LABEL_MAX: usize = 63;
 /// Octets of a name in wire form with its root label, at most (RFC 1035 §2.3.4).
@@ -65,13 +67,7 @@ impl DomainName {
 
     /// The labels from left to right, the root label left out.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
-            let (&length, tail) = rest.split_first()?;
-            let (label, tail) = tail.split_at_checked(usize::from(length))?;
-            rest = tail;
-            (length > 0).then_some(label)
-        })
+        strings(&self.0).take_while(|label| !label.is_empty())
     }
 
     /// The labels in front of `zone`, or `None` when the name is not at or below it.

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::{split_string, strings};
+
 /// Octets of one `key=value` string, at most (RFC 1035 §3.3.14).
 const STRING_MAX: usize = 255;
 /// Octets of a whole TXT record, at most: what fits an Ethernet frame (RFC 6763 §6.2).
@@ -85,8 +87,8 @@ impl Txt {
             return None;
         }
         let mut rest = rdata;
-        while let Some((&length, tail)) = rest.split_first() {
-            rest = tail.get(usize::from(length)..)?;
+        while !rest.is_empty() {
+            (_, rest) = split_string(rest)?;
         }
         Some(Self(rdata.into()))
     }
@@ -114,16 +116,6 @@ impl Txt {
 
 fn find<'a>(wire: &'a [u8], key: &str) -> Option<TxtValue<'a>> {
     strings(wire).filter_map(attribute).find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v)
-}
-
-fn strings(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = wire;
-    std::iter::from_fn(move || {
-        let (&length, tail) = rest.split_first()?;
-        let (string, tail) = tail.split_at_checked(usize::from(length))?;
-        rest = tail;
-        Some(string)
-    })
 }
 
 fn attribute(string: &[u8]) -> Option<(&str, TxtValue<'_>)> {

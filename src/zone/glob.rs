@@ -8,7 +8,7 @@ use super::group::Group;
 use super::member::Member;
 use super::set::{Keyed, Set};
 use super::snapshot::Snapshot;
-use crate::service::Glob;
+use crate::service::{Glob, split_string};
 
 /// Names examined, at most, for each that may be returned.
 const EXAMINED_PER_RETURNED: usize = 10;
@@ -98,7 +98,7 @@ impl<'a> Search<'a> {
             if !self.may_examine() {
                 break;
             }
-            let (label, rest) = served.labels().split_at(1 + usize::from(served.labels()[0]));
+            let Some((label, rest)) = split_string(served.labels()) else { continue };
             if rest != transport || !service.matches(&label[1..]) {
                 continue;
             }

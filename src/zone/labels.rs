@@ -1,5 +1,7 @@
 //! The labels of a question's name.
 
+use crate::service::split_string;
+
 /// Labels below the zone, at most, of a name that can exist.
 const DEPTH: usize = 4;
 
@@ -16,8 +18,8 @@ impl<'q> Labels<'q> {
     pub(super) fn split(octets: &'q [u8]) -> Option<Self> {
         let mut split = [&octets[..0]; DEPTH + 1];
         let (mut rest, mut count) = (octets, 0);
-        while let Some(length) = rest.first() {
-            let (label, tail) = rest.split_at_checked(1 + usize::from(*length))?;
+        while !rest.is_empty() {
+            let (label, tail) = split_string(rest)?;
             if let Some(free) = split.get_mut(count) {
                 *free = label;
                 count += 1;

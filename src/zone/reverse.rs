@@ -18,7 +18,7 @@ use super::member::Member;
 use super::pointer::{self, Pointers};
 use super::set::{Keyed, Set};
 use super::snapshot::Snapshot;
-use crate::service::{DomainName, NAME_MAX};
+use crate::service::{DomainName, NAME_MAX, split_string};
 
 const UDP: &[u8] = b"\x04_udp";
 const BROWSING: &[u8] = b"\x07_dns-sd";
@@ -217,8 +217,8 @@ impl Snapshot {
 /// Labels, each with its length in front; `None` where the octets do not end with one.
 fn split(mut octets: &[u8]) -> Option<Front<'_>> {
     let mut labels = Front::new();
-    while let Some(length) = octets.first() {
-        let (label, rest) = octets.split_at_checked(1 + usize::from(*length))?;
+    while !octets.is_empty() {
+        let (label, rest) = split_string(octets)?;
         labels.push(label);
         octets = rest;
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Answer, Config, Name, Question, Rdata, Remark, Rrset, Snapshot, rtype};
 use crate::service::{
     Address, Addresses, Cause, Change, Details, DomainName, Instance, Lease, Moment, Origin, Rare, Registration,
-    Revision, Source, Subtype, Tag, Txt, UnixMillis, registration,
+    Revision, Source, Subtype, Tag, Txt, UnixMillis, registration, strings,
 };
 
 const TYPE65280: u16 = 65280;
@@ -141,15 +141,10 @@ fn lines(rrset: &Rrset<'_>, seed: usize) -> Vec<String> {
 
 fn text(name: &Name<'_>) -> String {
     let wire = name.0.concat();
-    let mut labels = Vec::new();
-    let mut rest = &wire[..];
-    while let [length @ 1..=63, tail @ ..] = rest {
-        let (label, tail) = tail.split_at(usize::from(*length));
-        labels.push(label);
-        rest = tail;
-    }
-    assert_eq!(rest, [0], "a name ends with the root");
-    DomainName::from_labels(labels).unwrap().to_string()
+    let labels: Vec<_> = strings(&wire).collect();
+    let (root, labels) = labels.split_last().unwrap();
+    assert!(root.is_empty(), "a name ends with the root");
+    DomainName::from_labels(labels.iter().copied()).unwrap().to_string()
 }
 
 fn instance(registration: Registration, source: Source) -> Arc<Instance> {
