@@ -59,6 +59,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::listener::Listener;
+use crate::metrics::Drops;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::service::Address;
@@ -198,7 +199,8 @@ impl Dns {
 
     /// Names its metrics; those of service types are of `registry`.
     pub fn name_metrics(&self, metrics: &mut Metrics, registry: Registry) {
-        metrics::name(metrics, self.counting.clone(), self.connections.clone(), registry);
+        let drops = Drops::of(self.bound.iter().flat_map(|bound| &bound.udp).chain(&self.quic));
+        metrics::name(metrics, self.counting.clone(), self.connections.clone(), drops, registry);
     }
 
     /// Answers messages that came another way, from `registry`.

@@ -129,7 +129,12 @@ impl Http {
         self.requests.name(metrics);
         let connections = self.connections.clone();
         metrics.collect(move |page| {
-            page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open())])
+            page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open())])?;
+            page.counter(
+                "http_refused_connections",
+                "Connections that were closed at once: their client had http.connections_per_client already",
+                [([], connections.refused())],
+            )
         });
     }
 

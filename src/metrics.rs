@@ -1,7 +1,8 @@
 //! What is measured, for who is paged: the registry of metrics, and what the rooms make theirs of.
 //!
 //! Every room names its own metrics and says how they are read ([`Metrics::collect`], [`Metrics::register`]). Here is
-//! the page that they are written on (`page`, `exposition`) and what the process says of itself (`process`).
+//! the page that they are written on (`page`, `exposition`), and what the system says of the process (`process`) and of
+//! UDP sockets ([`Drops`]).
 //!
 //! What counts on the way of a packet is written by one thread alone and read by anybody: [`Tally`], [`Latencies`], and
 //! [`Numbered`], which holds a count for each of many things that come and go. Writing costs a load and a store, no
@@ -16,6 +17,7 @@
 //! map where it counts.
 
 mod busiest;
+mod drops;
 mod exposition;
 mod latency;
 mod numbered;
@@ -31,6 +33,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::{Metric, Registry};
 
 pub use busiest::{Busiest, Round};
+pub use drops::Drops;
 pub use exposition::Format;
 pub use latency::{Distribution, Latencies};
 pub use numbered::Numbered;

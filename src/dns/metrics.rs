@@ -17,6 +17,7 @@ use super::counts::{Aside, Counting, Counts, RCODES};
 use super::transport::Transport;
 use crate::metrics::Busiest;
 use crate::metrics::Distribution;
+use crate::metrics::Drops;
 use crate::metrics::Metrics;
 use crate::metrics::Page;
 use crate::metrics::Tally;
@@ -28,11 +29,22 @@ use crate::service::strings;
 const SERIES_MAX: usize = 1_000;
 
 /// Names the metrics of DNS.
-pub(super) fn name(metrics: &mut Metrics, counting: Counting, connections: Connections, registry: Registry) {
+pub(super) fn name(
+    metrics: &mut Metrics,
+    counting: Counting,
+    connections: Connections,
+    drops: Drops,
+    registry: Registry,
+) {
     let by_service = ByService { counting: counting.clone(), registry, busiest: Mutex::new(Busiest::new(SERIES_MAX)) };
     metrics.collect(move |page| by_service.write(page));
     metrics.collect(move |page| {
         write(page, &counting.all())?;
+        page.counter(
+            "dns_dropped_datagrams",
+            "Datagrams over UDP, QUIC's included, that the kernel dropped: more came than was taken",
+            drops.count().map(|count| ([], count)),
+        )?;
         page.gauge("dns_connections", "Connections of DNS over TCP, TLS and QUIC", [([], connections.count())])
     });
 }

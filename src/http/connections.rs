@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::metrics::Counter;
 use crate::service::network;
 
 /// The count. Clones count together.
@@ -15,6 +16,7 @@ pub(super) struct Connections {
     total: Arc<Semaphore>,
     clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
     per_client: usize,
+    refused: Counter,
 }
 
 /// Room for one connection, not yet taken by a client.
@@ -32,7 +34,7 @@ pub(super) struct Ticket {
 impl Connections {
     pub(super) fn new(total: usize, per_client: usize) -> Self {
         let total = Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS)));
-        Self { total, clients: Arc::default(), per_client }
+        Self { total, clients: Arc::default(), per_client, refused: Counter::default() }
     }
 
     /// Waits for room.
@@ -44,6 +46,11 @@ impl Connections {
     /// How many there are.
     pub(super) fn open(&self) -> usize {
         self.clients().values().sum()
+    }
+
+    /// How many were not let in, since their client had its share.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.get()
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -59,6 +66,7 @@ impl Room {
             let mut clients = self.connections.clients();
             let count = clients.entry(client).or_default();
             if *count >= self.connections.per_client {
+                self.connections.refused.inc();
                 return None;
             }
             *count += 1;
@@ -90,6 +98,7 @@ mod tests {
         let second = enter("2001:db8::2").await.unwrap();
         assert!(enter("2001:db8::3").await.is_none());
         assert!(enter("10.0.0.1").await.is_some());
+        assert_eq!((connections.open(), connections.refused()), (2, 1));
         drop(first);
         assert!(enter("2001:db8::3").await.is_some());
         // What is counted is forgotten with the last connection.

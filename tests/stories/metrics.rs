@@ -2,8 +2,8 @@
 #![expect(clippy::float_cmp, reason = "counts this low are exact, whatever they are written as")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,12 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// SRV of `_auth._tcp.registry.local`.
 const QUESTION: &[u8] = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x05_auth\x04_tcp\x08registry\x05local\0\0\x21\0\x01";
+
+/// Asks it four times of the server whose address and port it is given.
+const ASK_OVER_QUIC: &str = "import sys, dns.message, dns.query
+for _ in range(4):
+    question = dns.message.make_query('_auth._tcp.registry.local', 'SRV', id=0)
+    dns.query.quic(question, sys.argv[1], port=int(sys.argv[2]), timeout=20, verify=False)";
 
 /// A page, as Python's library reads it.
 struct Page(Vec<Value>);
@@ -126,12 +132,13 @@ fn every_question_is_counted_by_its_service_and_by_transport_and_code() {
 
 #[test]
 fn encrypted_questions_are_counted_by_their_transport() {
-    let listen = ["PORTOLAN_DNS_TLS_LISTEN", "PORTOLAN_HTTP_TLS_LISTEN"];
+    let listen = ["PORTOLAN_DNS_TLS_LISTEN", "PORTOLAN_HTTP_TLS_LISTEN", "PORTOLAN_DNS_QUIC_LISTEN"];
     let launch = listen.into_iter().fold(Launch::new(), |launch, variable| launch.env(variable, "127.0.0.1:0"));
     let portolan = launch.env("PORTOLAN_TLS_SELF_SIGNED", "true").start();
     register(&portolan, "auth");
+    let listening = |key| portolan.ready[key][0].as_str().unwrap().parse::<SocketAddr>().unwrap();
     for (over, key, times) in [("+tls", "dns_tls", 2), ("+https", "http_tls", 3)] {
-        let server: SocketAddr = portolan.ready[key][0].as_str().unwrap().parse().unwrap();
+        let server = listening(key);
         let (address, port) = (format!("@{}", server.ip()), server.port().to_string());
         for _ in 0..times {
             let question = [&address, "-p", &port, over, "_auth._tcp.registry.local", "SRV"];
@@ -139,10 +146,13 @@ fn encrypted_questions_are_counted_by_their_transport() {
             assert!(said.contains("status: NOERROR"), "{said}");
         }
     }
+    let quic = listening("dns_quic");
+    run(python("aioquic").args(["-c", ASK_OVER_QUIC, &quic.ip().to_string(), &quic.port().to_string()]));
     let page = Page::of(&portolan);
-    assert_eq!(["udp", "tls", "https"].map(|transport| page.responses(transport, "NOERROR")), [0.0, 2.0, 3.0]);
-    assert_eq!(page.queries("_auth._tcp"), 5.0);
-    assert_eq!(page.took("tls"), 2.0);
+    let transports = ["udp", "tls", "https", "quic"];
+    assert_eq!(transports.map(|transport| page.responses(transport, "NOERROR")), [0.0, 2.0, 3.0, 4.0]);
+    assert_eq!(transports.map(|transport| page.took(transport)), [0.0, 2.0, 3.0, 4.0]);
+    assert_eq!(page.queries("_auth._tcp"), 9.0);
 }
 
 #[test]
@@ -188,6 +198,50 @@ fn what_the_rate_limit_holds_back_is_counted_by_what_became_of_it() {
     // chance: that all or none of them do is one in 2^16.
     assert!(dropped + slipped >= 17.0 && dropped > 0.0 && slipped > 0.0, "{dropped} dropped, {slipped} slipped");
     assert_eq!(page.value("portolan_dns_truncated_responses_total", &[("transport", "udp")]), slipped);
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted_beside_what_is_answered() {
+    let portolan = Portolan::start(&[]);
+    register(&portolan, "auth");
+    portolan.signal("STOP");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Each takes more of the 4 MiB than its octets.
+    let sent = 20_000_u32;
+    for _ in 0..sent {
+        socket.send_to(QUESTION, portolan.dns).unwrap();
+    }
+    portolan.signal("CONT");
+    let dropped = |page: &Page| page.value("portolan_dns_dropped_datagrams_total", &[]);
+    // They were dropped before it went on.
+    let lost = dropped(&Page::of(&portolan));
+    assert!(lost > 0.0 && lost < f64::from(sent), "{lost}");
+    let page = Page::after(&portolan, f64::from(sent) - lost);
+    assert_eq!((page.queries("_auth._tcp"), dropped(&page)), (f64::from(sent) - lost, lost));
+}
+
+#[test]
+fn connections_that_a_client_has_too_many_of_are_counted() {
+    let portolan = Launch::new().env("PORTOLAN_HTTP_CONNECTIONS_PER_CLIENT", "3").start();
+    let ask = || {
+        let mut stream = TcpStream::connect(portolan.http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // One that is closed may be so before this is taken.
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream
+    };
+    let mut held = [(); 3].map(|()| ask());
+    // Whoever is answered has a place.
+    assert!(held.iter_mut().all(|stream| stream.read(&mut [0]).unwrap() == 1));
+    let closed = (0..5).filter(|_| ask().read(&mut [0]).unwrap_or(0) == 0);
+    assert_eq!(closed.count(), 5);
+    let [asks, _others @ ..] = &mut held;
+    write!(asks, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    asks.read_to_string(&mut said).unwrap();
+    let page = Page::read("text", said.rsplit("\r\n\r\n").next().unwrap());
+    assert_eq!(page.value("portolan_http_connections", &[]), 3.0);
+    assert_eq!(page.value("portolan_http_refused_connections_total", &[]), 5.0);
 }
 
 #[test]
