@@ -27,11 +27,13 @@
 //! registry, and no datagram waits for it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 
 mod announced;
@@ -43,8 +45,10 @@ mod ledger;
 mod link;
 mod listener;
 mod message;
+mod metrics;
 
 use ingest::Ingest;
+use metrics::Counts;
 
 /// The port of multicast DNS (RFC 6762 §3).
 const MDNS_PORT: u16 = 5353;
@@ -75,6 +79,7 @@ impl Default for Config {
 pub struct Mdns {
     config: Config,
     addresses: Vec<SocketAddr>,
+    counts: Arc<Counts>,
 }
 
 /// Why it cannot run as configured. A machine without multicast is no error.
@@ -102,7 +107,7 @@ impl Mdns {
         }
         let groups = [(listener::GROUP_V4, MDNS_PORT).into(), (listener::GROUP_V6, MDNS_PORT).into()];
         let addresses = if config.ingest { groups.to_vec() } else { Vec::new() };
-        Ok(Self { config: config.clone(), addresses })
+        Ok(Self { config: config.clone(), addresses, counts: Arc::default() })
     }
 
     /// The groups that it joins on each link; none if it does not take in anything.
@@ -110,10 +115,15 @@ impl Mdns {
         &self.addresses
     }
 
+    /// Names its metrics.
+    pub fn name_metrics(&self, metrics: &mut Metrics) {
+        metrics::name(metrics, Arc::clone(&self.counts));
+    }
+
     /// Runs until `stop`, then takes back what the links said.
     pub async fn run(self, registry: Registry, stop: CancellationToken) {
         if self.config.ingest {
-            let ingest = Ingest::new(&self.config);
+            let ingest = Ingest::new(&self.config, self.counts);
             ingest.run(registry, stop).instrument(tracing::info_span!("mdns")).await;
         } else {
             stop.cancelled().await;

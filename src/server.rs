@@ -102,6 +102,7 @@ impl Server {
         registry.name_metrics(&mut metrics);
         dns.name_metrics(&mut metrics, registry.clone());
         http.name_metrics(&mut metrics);
+        mdns.name_metrics(&mut metrics);
         Ok(Self { dns, http, mdns, tls, terms, metrics, registry, writer })
     }
 

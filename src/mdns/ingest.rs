@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use super::ledger::{self, Ledger, Word};
 use super::link::Link;
 use super::listener::{Datagram, Listener};
 use super::message::{self, Refused};
+use super::metrics::Counts;
 
 /// Between looks at the interfaces, and before what failed is tried again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -40,20 +42,22 @@ pub(super) struct Ingest {
     ledger: Ledger,
     link_limit: usize,
     complaints: HashSet<String>,
+    counts: Arc<Counts>,
     looked: bool,
     tidied: Instant,
 }
 
 impl Ingest {
     /// Idle until it runs.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, counts: Arc<Counts>) -> Self {
         Self {
-            listener: Listener::new(config.interfaces.clone()),
+            listener: Listener::new(config.interfaces.clone(), Arc::clone(&counts)),
             asker: Asker::new(),
             links: BTreeMap::new(),
             ledger: Ledger::new(config.limit),
             link_limit: config.link_limit,
             complaints: HashSet::new(),
+            counts,
             looked: false,
             tidied: Instant::now(),
         }
@@ -88,6 +92,8 @@ impl Ingest {
             for (name, link) in &mut self.links {
                 self.ledger.changed(name, link.take_changed());
             }
+            let seen = self.links.values().map(Link::instances).sum();
+            self.counts.seen.store(seen, Ordering::Relaxed);
             if telling.is_empty() {
                 self.tell(&registry, &mut telling);
             }
@@ -101,23 +107,33 @@ impl Ingest {
         let now = Instant::now();
         // None where its interface went while it waited.
         let Some(link) = self.links.get_mut(&datagram.link) else { return };
-        let overflowed = link.overflowed();
-        for heard in message::read(&datagram.bytes) {
+        let facts = match message::read(&datagram.bytes) {
+            Ok(facts) => facts,
+            Err(why) => return self.counts.ignored(why),
+        };
+        let beyond = link.beyond();
+        for heard in facts {
             match heard {
                 Ok(heard) => {
                     let browse = heard.fact.browse().filter(|_| !heard.ttl.is_zero());
                     if browse.is_some_and(|name| !self.asker.want(name, now)) {
+                        self.counts.beyond.inc();
                         complain(&mut self.complaints, &datagram.link, Refused::types());
                     }
                     if let Some(refused) = heard.fact.unfit() {
+                        self.counts.unfit.inc();
                         complain(&mut self.complaints, &datagram.link, refused);
                     }
                     link.hear(heard, now);
                 }
-                Err(refused) => complain(&mut self.complaints, &datagram.link, refused),
+                Err(refused) => {
+                    self.counts.unfit.inc();
+                    complain(&mut self.complaints, &datagram.link, refused);
+                }
             }
         }
-        if link.overflowed() && !overflowed {
+        self.counts.beyond.inc_by(link.beyond() - beyond);
+        if link.beyond() > 0 && beyond == 0 {
             let (link, limit) = (&datagram.link, self.link_limit);
             tracing::warn!(%link, limit, "more instances are announced than mdns.link_limit; the rest is passed over");
         }

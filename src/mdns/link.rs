@@ -31,7 +31,8 @@ pub(super) struct Link {
     changed: HashSet<InstanceId>,
     /// Not after the first moment at which something ends or is due.
     next: Option<Instant>,
-    overflowed: bool,
+    /// Records that the limit made it pass over.
+    beyond: u64,
 }
 
 /// A host: what it is reached at, and which instances it is the target of.
@@ -44,14 +45,7 @@ struct Addresses {
 impl Link {
     /// A link of which nothing is known; at most `limit` instances are taken from it.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            instances: HashMap::new(),
-            hosts: HashMap::new(),
-            changed: HashSet::new(),
-            next: None,
-            overflowed: false,
-        }
+        Self { limit, instances: HashMap::new(), hosts: HashMap::new(), changed: HashSet::new(), next: None, beyond: 0 }
     }
 
     /// Takes in what was heard.
@@ -111,9 +105,14 @@ impl Link {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether the limit made it pass something over.
-    pub(super) fn overflowed(&self) -> bool {
-        self.overflowed
+    /// How many records the limit made it pass over.
+    pub(super) fn beyond(&self) -> u64 {
+        self.beyond
+    }
+
+    /// How many instances it speaks of, complete or not.
+    pub(super) fn instances(&self) -> usize {
+        self.instances.len()
     }
 
     /// What the link says of an instance, if it is there and its records are complete or have had their time.
@@ -187,7 +186,7 @@ impl Link {
                 return;
             }
             if self.instances.len() >= self.limit {
-                self.overflowed = true;
+                self.beyond += 1;
                 return;
             }
         }

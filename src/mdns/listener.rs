@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::MDNS_PORT;
+use super::metrics::{Counts, Ignored};
 
 /// IPv4 group (RFC 6762 §3).
 pub(super) const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -60,6 +61,7 @@ pub(super) struct Listener {
     only: Vec<String>,
     open: BTreeMap<Arc<str>, Open>,
     to: mpsc::Sender<Datagram>,
+    counts: Arc<Counts>,
     datagrams: mpsc::Receiver<Datagram>,
     /// Said once: which sockets could not be opened.
     failed: HashMap<(Arc<str>, bool), String>,
@@ -83,9 +85,9 @@ struct Interface {
 
 impl Listener {
     /// Listens to nothing until [`Listener::look`].
-    pub(super) fn new(only: Vec<String>) -> Self {
+    pub(super) fn new(only: Vec<String>, counts: Arc<Counts>) -> Self {
         let (to, datagrams) = mpsc::channel(QUEUE);
-        Self { only, open: BTreeMap::new(), to, datagrams, failed: HashMap::new() }
+        Self { only, open: BTreeMap::new(), to, counts, datagrams, failed: HashMap::new() }
     }
 
     /// The next datagram.
@@ -108,7 +110,7 @@ impl Listener {
             let known = self.open.contains_key(&name);
             let open = self.open.entry(Arc::clone(&name)).or_insert_with(|| Open::new(interface.index));
             for (wanted, v6) in [(interface.v4, false), (interface.v6, true)] {
-                if let Err(error) = open.listen(wanted, v6, &name, &self.to) {
+                if let Err(error) = open.listen(wanted, v6, &name, &self.to, &self.counts) {
                     note(&mut self.failed, (Arc::clone(&name), v6), &error);
                 }
             }
@@ -153,12 +155,19 @@ impl Open {
         Self { index, v4: None, v6: None, readers: JoinSet::new() }
     }
 
-    fn listen(&mut self, wanted: bool, v6: bool, name: &Arc<str>, to: &mpsc::Sender<Datagram>) -> io::Result<()> {
+    fn listen(
+        &mut self,
+        wanted: bool,
+        v6: bool,
+        name: &Arc<str>,
+        to: &mpsc::Sender<Datagram>,
+        counts: &Arc<Counts>,
+    ) -> io::Result<()> {
         let index = self.index;
         let slot = if v6 { &mut self.v6 } else { &mut self.v4 };
         if wanted && slot.is_none() {
             let socket = Arc::new(socket(name, index, v6)?);
-            self.readers.spawn(read(Arc::clone(&socket), Arc::clone(name), to.clone()));
+            self.readers.spawn(read(Arc::clone(&socket), Arc::clone(name), to.clone(), Arc::clone(counts)));
             *slot = Some(socket);
         }
         // A family that lost its last address keeps its socket: nothing comes in, and it may be back.
@@ -166,10 +175,14 @@ impl Open {
     }
 }
 
-async fn read(socket: Arc<UdpSocket>, link: Arc<str>, to: mpsc::Sender<Datagram>) {
+async fn read(socket: Arc<UdpSocket>, link: Arc<str>, to: mpsc::Sender<Datagram>, counts: Arc<Counts>) {
     let mut buffer = vec![0; DATAGRAM_MAX];
     loop {
-        match socket.recv_from(&mut buffer).await {
+        let received = socket.recv_from(&mut buffer).await;
+        if received.is_ok() {
+            counts.received.inc();
+        }
+        match received {
             // Other source ports do not belong to responders (RFC 6762 §6).
             Ok((length, from)) if from.port() == MDNS_PORT => {
                 let datagram = Datagram { link: Arc::clone(&link), bytes: buffer[..length].to_vec() };
@@ -177,7 +190,7 @@ async fn read(socket: Arc<UdpSocket>, link: Arc<str>, to: mpsc::Sender<Datagram>
                     return;
                 }
             }
-            Ok(_) => {}
+            Ok(_) => counts.ignored(Ignored::SourcePort),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -17,6 +17,8 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::service::{DomainName, InstanceId, InstanceName, ServiceType, Subtype, Transport, Txt, escape_label};
 
+use super::metrics::Ignored;
+
 /// Octets of a service name without its underscore (RFC 6335 §5.1). The API takes longer ones, because its users
 /// have them; a link whose devices use them is left to say so in the log.
 const SERVICE_MAX: usize = 15;
@@ -117,23 +119,23 @@ impl Refused {
 
 /// Reads a datagram. What is no mDNS response (RFC 6762 §18.2, §18.3) says nothing, and neither does what follows
 /// a record that cannot be read.
-pub(super) fn read(datagram: &[u8]) -> Vec<Result<Heard, Refused>> {
-    records(datagram).iter().filter_map(|record| fact(record).transpose()).collect()
+pub(super) fn read(datagram: &[u8]) -> Result<Vec<Result<Heard, Refused>>, Ignored> {
+    Ok(records(datagram)?.iter().filter_map(|record| fact(record).transpose()).collect())
 }
 
-fn records(datagram: &[u8]) -> Vec<Record> {
+fn records(datagram: &[u8]) -> Result<Vec<Record>, Ignored> {
     let mut decoder = BinDecoder::new(datagram);
-    let Ok(header) = Header::read(&mut decoder) else { return Vec::new() };
+    let header = Header::read(&mut decoder).map_err(|_| Ignored::Unreadable)?;
     // A non-zero response code is ignored like the opcode (RFC 6762 §18.11): senders mean nothing by it.
     if header.metadata.message_type != MessageType::Response || header.metadata.op_code != OpCode::Query {
-        return Vec::new();
+        return Err(Ignored::NoResponse);
     }
     let counts = header.counts;
     if (0..counts.queries).any(|_| Query::read(&mut decoder).is_err()) {
-        return Vec::new();
+        return Err(Ignored::Unreadable);
     }
     let count = [counts.answers, counts.authorities, counts.additionals].map(usize::from).iter().sum();
-    (0..RECORDS_MAX.min(count)).map_while(|_| Record::read(&mut decoder).ok()).collect()
+    Ok((0..RECORDS_MAX.min(count)).map_while(|_| Record::read(&mut decoder).ok()).collect())
 }
 
 /// The question for the SRV and TXT records of an instance, its label as it was heard.
@@ -273,11 +275,11 @@ pub(super) mod tests {
     }
 
     fn facts(records: Vec<Record>) -> Vec<Fact> {
-        read(&response(records)).into_iter().map(|heard| heard.unwrap().fact).collect()
+        read(&response(records)).unwrap().into_iter().map(|heard| heard.unwrap().fact).collect()
     }
 
     fn refusal(record: Record) -> String {
-        let refused = read(&response(vec![record])).remove(0).unwrap_err();
+        let refused = read(&response(vec![record])).unwrap().remove(0).unwrap_err();
         format!("{}: {}", refused.name, refused.why)
     }
 
@@ -348,7 +350,7 @@ pub(super) mod tests {
     fn a_goodbye_and_the_cache_flush_bit_are_told() {
         let mut a = Record::from_rdata(name(&[b"web"]), 0, RData::A(A::new(10, 0, 0, 1)));
         a.dns_class = DNSClass::Unknown(CACHE_FLUSH | 1);
-        let heard = read(&response(vec![a])).remove(0).unwrap();
+        let heard = read(&response(vec![a])).unwrap().remove(0).unwrap();
         assert!(heard.flush && heard.ttl.is_zero(), "{heard:?}");
     }
 
@@ -371,18 +373,19 @@ pub(super) mod tests {
     fn queries_other_opcodes_classes_and_cut_messages_say_nothing_wrong() {
         let a = Record::from_rdata(Name::from_str("web.local.").unwrap(), 120, RData::A(A::new(10, 0, 0, 1)));
         let whole = response(vec![a.clone()]);
-        assert_eq!(read(&whole).len(), 1);
+        assert_eq!(read(&whole).unwrap().len(), 1);
         for length in 0..whole.len() {
-            assert_eq!(read(&whole[..length]), [], "cut to {length}");
+            let expected = if length < 12 { Err(Ignored::Unreadable) } else { Ok(Vec::new()) };
+            assert_eq!(read(&whole[..length]), expected, "cut to {length}");
         }
         let mut query = whole.clone();
         query[2] &= 0x7f;
-        assert_eq!(read(&query), []);
+        assert_eq!(read(&query), Err(Ignored::NoResponse));
         let mut status = whole;
         status[2] |= 2 << 3;
-        assert_eq!(read(&status), []);
+        assert_eq!(read(&status), Err(Ignored::NoResponse));
         let mut chaos = a;
         chaos.dns_class = DNSClass::CH;
-        assert_eq!(read(&response(vec![chaos])), []);
+        assert_eq!(read(&response(vec![chaos])), Ok(Vec::new()));
     }
 }

@@ -17,7 +17,7 @@ use crate::support::{Portolan, run, tool, wait_until};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What is promised after a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
+pub(super) const GROUP: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
 
 /// A printer with everything that makes names and attributes hard.
 const PRINTER: &str = r"<name>Büro Nr. 1\2</name><service><type>_ipp._tcp</type>
@@ -227,7 +227,7 @@ fn without_multicast_it_says_so_once_and_everything_else_runs() {
 }
 
 /// The records of an instance, as its announcement holds them.
-fn records(label: &str, service: &str, ttl: u32) -> Vec<Record> {
+pub(super) fn records(label: &str, service: &str, ttl: u32) -> Vec<Record> {
     let local = |labels: &[&str]| {
         Name::from_labels(labels.iter().chain(&["local"]).map(|label| label.as_bytes())).expect("short labels")
     };
@@ -241,7 +241,7 @@ fn records(label: &str, service: &str, ttl: u32) -> Vec<Record> {
     ]
 }
 
-fn message(records: Vec<Record>, opcode: OpCode) -> Vec<u8> {
+pub(super) fn message(records: Vec<Record>, opcode: OpCode) -> Vec<u8> {
     let mut message = Message::response(0, opcode);
     message.answers = records;
     message.to_vec().expect("a message")

@@ -8,9 +8,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hickory_proto::op::OpCode;
 use serde_json::{Value, json};
 
+use super::mdns::{GROUP, message, records};
 use crate::support::dig::ask;
+use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, python, run, tool, wait_until};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -291,6 +294,45 @@ fn what_is_registered_and_what_becomes_of_it_is_counted() {
     assert_eq!(page.value("portolan_store_writable", &[]), 1.0);
     let serial = ask(portolan.dns, &["SOA", "registry.local"]).data()[0].split(' ').nth(2).unwrap().to_owned();
     assert_eq!(page.value("portolan_zone_serial", &[]), serial.parse::<f64>().unwrap());
+}
+
+#[test]
+fn what_comes_from_a_link_is_counted_and_why_some_of_it_is_passed_over() {
+    let net = Net::enter();
+    let host = net.host();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portolan.toml");
+    std::fs::write(&file, "[mdns]\nlink_limit = 2\n").unwrap();
+    let portolan = Portolan::start(&["--mdns", "--config", file.to_str().unwrap()]);
+    let patience = Duration::from_secs(20);
+    wait_until("it listens", patience, || portolan.log().contains("listening").then_some(()));
+    host.within(|| {
+        let [responder, stranger] = ["10.9.1.2:5353", "10.9.1.2:0"].map(|address| UdpSocket::bind(address).unwrap());
+        let said = |label, service, opcode| message(records(label, service, 120), opcode);
+        for _ in 0..2 {
+            stranger.send_to(&said("port", "_made", OpCode::Query), GROUP).unwrap();
+        }
+        responder.send_to(b"no header", GROUP).unwrap();
+        responder.send_to(&said("opcode", "_made", OpCode::Status), GROUP).unwrap();
+        responder.send_to(&said("long", "_longer-than-fifteen", OpCode::Query), GROUP).unwrap();
+        for label in ["a", "b", "c"] {
+            responder.send_to(&said(label, "_made", OpCode::Query), GROUP).unwrap();
+        }
+    });
+    let ignored =
+        |page: &Page, what, reason| page.value(&format!("portolan_mdns_ignored_{what}_total"), &[("reason", reason)]);
+    let page = wait_until("the last is passed over", patience, || {
+        let counted = |page: &Page| ignored(page, "records", "limit") >= 3.0;
+        Some(Page::of(&portolan)).filter(counted).map(|_| Page::of(&portolan))
+    });
+    assert_eq!(["unfit", "limit"].map(|reason| ignored(&page, "records", reason)), [3.0, 3.0]);
+    assert_eq!(["source-port", "unreadable"].map(|reason| ignored(&page, "datagrams", reason)), [2.0, 1.0]);
+    // What we ask comes back to us, and is no response, either.
+    let no_response = ignored(&page, "datagrams", "no-response");
+    assert!(no_response >= 1.0, "{no_response}");
+    let received = page.value("portolan_mdns_received_datagrams_total", &[]);
+    assert!(received >= no_response + 7.0, "{received}");
+    assert_eq!(page.value("portolan_mdns_instances", &[]), 2.0);
 }
 
 #[test]
