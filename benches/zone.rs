@@ -15,7 +15,7 @@ use portolan::service::{
     Address, Cause, Change, Host, HostLabel, Instance, InstanceId, InstanceName, Lease, Moment, Origin, Rare,
     Registration, Reported, Revision, Txt, UnixMillis,
 };
-use portolan::zone::{Answer, Config, Question, Rdata, Rrset, Snapshot, rtype};
+use portolan::zone::{Answer, Config, Globs, Question, Rdata, Rrset, Snapshot, rtype};
 
 /// Instances of a service type.
 const TYPE_SIZE: usize = 3;
@@ -172,8 +172,8 @@ const ROOM: usize = 65_535;
 
 /// Looks at every octet's length and first octet of what would be written.
 fn ask(zone: &Snapshot, name: &[u8], rtype: u16, seed: usize, at_most: usize) -> usize {
-    match zone.answer(&Question { name, rtype, globs: Some(100) }) {
-        Answer::Refused => 0,
+    match zone.answer(&Question { name, rtype, globs: Some(Globs { limit: 100, in_datagram: false }) }) {
+        Answer::Refused | Answer::Unfinished => 0,
         Answer::NxDomain(soa) | Answer::NoData(soa, ..) => weigh(&soa, seed, 1),
         Answer::Records(records) => {
             let mut octets = weigh(&records.answer, seed, at_most);

@@ -100,7 +100,7 @@ pub struct Config {
     pub glob: bool,
     /// The networks whose globs are answered. Empty: all.
     pub glob_from: Vec<IpNet>,
-    /// Instances that a glob returns, at most; ten times as many names are looked at.
+    /// Instances that a glob returns, at most; ten times as many names are looked at, and over UDP few.
     pub glob_limit: usize,
     /// Whether clients get DNS cookies (RFC 7873), which prove that they are where they say.
     pub cookies: bool,

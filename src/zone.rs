@@ -67,6 +67,7 @@ use crate::service::{DomainName, NAME_MAX};
 
 pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
 pub(crate) use chance::Chance;
+pub use glob::Globs;
 pub use lookup::Question;
 pub use place::Place;
 pub use reverse::reverse_name;

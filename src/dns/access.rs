@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Config;
+use super::transport::Transport;
+use crate::zone::Globs;
 
 /// Whose globs are answered, and how far.
 #[derive(Debug, Clone)]
@@ -19,9 +21,10 @@ impl Access {
         Self { glob_limit: config.glob.then_some(config.glob_limit), glob_from: config.glob_from.clone() }
     }
 
-    /// How many instances a glob of this client may return; `None` where `*` and `?` are plain characters.
-    pub(super) fn globs(&self, client: IpAddr) -> Option<usize> {
-        self.glob_limit.filter(|_| self.has(client))
+    /// How far a glob of this client is followed; `None` where `*` and `?` are plain characters.
+    pub(super) fn globs(&self, client: IpAddr, transport: Transport) -> Option<Globs> {
+        let limit = self.glob_limit.filter(|_| self.has(client))?;
+        Some(Globs { limit, in_datagram: !transport.is_stream() })
     }
 
     /// Whether globs are answered to others and not to this client.
@@ -41,7 +44,10 @@ mod tests {
 
     #[test]
     fn globs_are_answered_to_whom_the_settings_say() {
-        let globs = |config: Config, client: &str| Access::new(&config).globs(client.parse().unwrap());
+        let globs = |config: Config, client: &str| {
+            let globs = Access::new(&config).globs(client.parse().unwrap(), Transport::Tcp);
+            globs.map(|globs| globs.limit)
+        };
         let office = || Config { glob_from: vec!["10.0.0.0/8".parse().unwrap()], glob_limit: 7, ..Config::default() };
         assert_eq!(globs(Config::default(), "192.0.2.1"), Some(Config::default().glob_limit));
         assert_eq!(globs(Config { glob: false, ..Config::default() }, "192.0.2.1"), None);

@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
         if !question.is_of_class_in() || question.is_transfer() {
             return Answer::Refused;
         }
-        let globs = self.access.globs(self.client.ip());
+        let globs = self.access.globs(self.client.ip(), self.transport);
         self.zone.answer(&zone::Question { name: question.name, rtype: question.rtype, globs })
     }
 }

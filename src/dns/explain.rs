@@ -39,7 +39,7 @@ impl Messages {
         let over = |transport| self.0.context(snapshot, transport, client, 0);
         let (udp, tcp) = (over(Transport::Udp), over(Transport::Tcp));
 
-        let globs = tcp.access.globs(client.ip());
+        let globs = tcp.access.globs(client.ip(), tcp.transport);
         let (subject, zone) = snapshot.subject(&zone::Question { name: name.as_wire(), rtype: 0, globs });
         let rtype = rtype.unwrap_or_else(|| subject.usual_type());
         let question = Question { name: name.as_wire(), rtype, class: CLASS_IN };

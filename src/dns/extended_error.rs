@@ -49,6 +49,8 @@ impl ExtendedError {
                 let is_glob = question.name.iter().any(|octet| matches!(octet, b'*' | b'?'));
                 (is_glob && context.access.prohibits_globs(context.client.ip())).then_some(Self::Glob)
             }
+            // TC says what there is to say.
+            Answer::Unfinished => None,
             Answer::NoData(..) | Answer::Records(_) => answer.remark().map(|remark| match remark {
                 Remark::NothingUp { known } => Self::NothingUp { known },
                 Remark::Cut => Self::Cut,

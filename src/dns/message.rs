@@ -141,6 +141,7 @@ impl Response {
             Answer::NoData(soa, ..) => {
                 let _ = section.add(&soa, 0, &mut self.authorities);
             }
+            Answer::Unfinished => self.metadata.truncation = true,
             Answer::Records(records) => self.fill(&mut section, &records, context),
         }
         ResponseCode::NoError

@@ -64,6 +64,7 @@ pub(super) fn write(asked: Asked, answer: &Answer<'_>, opt: &mut Opt, seed: usiz
     let mut counts = Counts::default();
     let flags = match answer {
         Answer::Refused => 0,
+        Answer::Unfinished => AUTHORITATIVE | TRUNCATED,
         Answer::NxDomain(soa) | Answer::NoData(soa, ..) => message.required(soa, seed, &mut counts.authority),
         Answer::Records(records) => {
             let flags = message.required(&records.answer, seed, &mut counts.answer);
@@ -100,7 +101,7 @@ pub(super) fn code(answer: &Answer<'_>) -> u8 {
     match answer {
         Answer::Refused => rcode::REFUSED,
         Answer::NxDomain(_) => rcode::NX_DOMAIN,
-        Answer::NoData(..) | Answer::Records(_) => rcode::NO_ERROR,
+        Answer::NoData(..) | Answer::Unfinished | Answer::Records(_) => rcode::NO_ERROR,
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Answer<'a> {
     /// The name exists without such records (RFC 2308 §2.2); with the SOA record, and see [`Answer::place`] and
     /// [`Answer::remark`].
     NoData(Rrset<'a>, Option<Place>, Option<Remark>),
+    /// What a glob may match is too much to look at for a datagram: what there is, a stream can have.
+    Unfinished,
     /// These.
     Records(Records<'a>),
 }
@@ -53,7 +55,7 @@ impl Answer<'_> {
     /// for no single type, or for nothing that there is.
     pub fn place(&self) -> Option<Place> {
         match self {
-            Self::Refused | Self::NxDomain(_) => None,
+            Self::Refused | Self::NxDomain(_) | Self::Unfinished => None,
             Self::NoData(_, place, _) => *place,
             Self::Records(records) => records.place,
         }
@@ -62,7 +64,7 @@ impl Answer<'_> {
     /// What a person would want to know besides.
     pub fn remark(&self) -> Option<Remark> {
         match self {
-            Self::Refused | Self::NxDomain(_) => None,
+            Self::Refused | Self::NxDomain(_) | Self::Unfinished => None,
             Self::NoData(.., remark) => *remark,
             Self::Records(records) => records.remark,
         }

@@ -5,7 +5,7 @@
 
 use super::answer::{Answer, Data, Records, Remark, Rrset, rtype};
 use super::apex::{NAME_SERVER, Zone};
-use super::glob::Matches;
+use super::glob::{Cut, Globs, Matches};
 use super::group::{Group, Service};
 use super::host::Host;
 use super::labels::Labels;
@@ -36,8 +36,8 @@ pub struct Question<'q> {
     pub name: &'q [u8],
     /// See [`rtype`].
     pub rtype: u16,
-    /// How many instances a glob may return, at most; `None` takes `*` and `?` as the characters they are.
-    pub globs: Option<usize>,
+    /// How far a glob is followed; `None` takes `*` and `?` as the characters they are.
+    pub globs: Option<Globs>,
 }
 
 /// What exists at a name, of a reverse zone as well.
@@ -71,9 +71,18 @@ impl Found<'_> {
     fn remark(&self) -> Option<Remark> {
         match self {
             Self::Group(group, _) if group.members.is_empty() => Some(Remark::NothingUp { known: group.known() }),
-            Self::Glob(matches) if matches.is_cut => Some(Remark::Cut),
+            Self::Glob(matches) if matches.cut == Some(Cut::Limit) => Some(Remark::Cut),
             _ => None,
         }
+    }
+
+    /// Whether it takes a stream to tell what has this type.
+    fn is_unfinished(&self, wanted: u16) -> bool {
+        // Of another type there is nothing, however many match.
+        let is_known = |matches: &Matches<'_>| {
+            !matches.found.is_empty() && !matches!(wanted, rtype::SRV | rtype::PTR | rtype::ANY)
+        };
+        matches!(self, Self::Glob(matches) if matches.cut == Some(Cut::Datagram) && !is_known(matches))
     }
 }
 
@@ -96,6 +105,7 @@ impl Snapshot {
         };
         match self.find(&labels, question.globs) {
             None => Answer::NxDomain(self.negative(zone)),
+            Some(found) if found.is_unfinished(question.rtype) => Answer::Unfinished,
             Some(found) => {
                 let (place, remark) = (found.place(), found.remark());
                 match self.rrset(found, question.rtype, zone) {
@@ -112,7 +122,7 @@ impl Snapshot {
         zone.soa(Some(zone.child(&[])), self.fixed.ttl.min(minimum), self.serial, minimum)
     }
 
-    pub(super) fn find(&self, labels: &Labels<'_>, globs: Option<usize>) -> Option<Found<'_>> {
+    pub(super) fn find(&self, labels: &Labels<'_>, globs: Option<Globs>) -> Option<Found<'_>> {
         match labels.as_slice() {
             [] => Some(Found::Apex),
             [NAME_SERVER] => Some(Found::Host(&self.fixed.name_server)),
@@ -215,8 +225,8 @@ impl Snapshot {
             }
             (Found::Instance(member, _), SRV | ANY) => (SRV, member.ttl(), Data::Target(member, zone)),
             (Found::Instance(member, _), TXT) => (TXT, member.ttl(), Data::Txt(member)),
-            (Found::Glob(matches), SRV) => (SRV, matches.ttl(), Data::MatchedTargets(matches.found, zone)),
-            (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl(), Data::MatchedInstances(matches.found, zone)),
+            (Found::Glob(matches), SRV) => (SRV, matches.ttl()?, Data::MatchedTargets(matches.found, zone)),
+            (Found::Glob(matches), PTR | ANY) => (PTR, matches.ttl()?, Data::MatchedInstances(matches.found, zone)),
             (Found::Address(hosts, ttls), PTR | ANY) => (PTR, ttls.shortest(zone_ttl), Data::Hosts(hosts, zone)),
             _ => return None,
         };

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Config, Name, Question, Rdata, Remark, Rrset, Snapshot, rtype};
+use super::{Answer, Config, Globs, Name, Question, Rdata, Remark, Rrset, Snapshot, rtype};
 use crate::service::{
     Address, Addresses, Cause, Change, Details, DomainName, Instance, Lease, Moment, Origin, Rare, Registration,
     Revision, Source, Subtype, Tag, Txt, UnixMillis, registration, strings,
@@ -16,6 +16,8 @@ use crate::service::{
 
 const TYPE65280: u16 = 65280;
 const CNAME: u16 = 5;
+/// Globs return three instances and look at thirty.
+const THREE: Option<Globs> = Some(Globs { limit: 3, in_datagram: false });
 /// Octets of a message over a stream.
 const ROOM: usize = 65_535;
 
@@ -82,18 +84,23 @@ impl Fixture {
     }
 
     fn ask_from(&self, name: &str, rtype: u16, seed: usize) -> Vec<String> {
+        self.ask_by(name, rtype, THREE, seed)
+    }
+
+    fn ask_by(&self, name: &str, rtype: u16, globs: Option<Globs>, seed: usize) -> Vec<String> {
         let name: DomainName = name.parse().unwrap();
-        match self.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }) {
+        match self.zone.answer(&Question { name: name.as_wire(), rtype, globs }) {
             Answer::Refused => vec!["REFUSED".into()],
             Answer::NxDomain(soa) => negative("NXDOMAIN", &soa),
             Answer::NoData(soa, ..) => negative("NODATA", &soa),
+            Answer::Unfinished => vec!["UNFINISHED".into()],
             Answer::Records(records) => lines(&records.answer, seed),
         }
     }
 
     fn additionals(&self, name: &str, rtype: u16) -> Vec<String> {
         let name: DomainName = name.parse().unwrap();
-        let question = Question { name: name.as_wire(), rtype, globs: Some(3) };
+        let question = Question { name: name.as_wire(), rtype, globs: THREE };
         let Answer::Records(records) = self.zone.answer(&question) else { panic!("no records") };
         let mut all = Vec::new();
         let _ = records.additionals(0, ROOM, |rrset| {
@@ -450,12 +457,39 @@ fn globs_are_capped_and_can_be_off() {
     zone.add(registration("auth", "zz", "web1"));
     assert_eq!(zone.ask("*._auth._tcp.registry.local", rtype::PTR).len(), 3);
     assert_eq!(zone.ask("*._tcp.registry.local", rtype::PTR).len(), 3);
-    // Thirty names are looked at; what the pattern begins with saves the rest.
-    assert_eq!(zone.ask("*z._auth._tcp.registry.local", rtype::PTR), ["NXDOMAIN"]);
+    // Thirty names are looked at, so nobody knows of more; what the pattern begins with saves the rest.
+    assert_eq!(zone.ask("*z._auth._tcp.registry.local", rtype::PTR), ["NODATA"]);
     assert_eq!(zone.ask("z*._auth._tcp.registry.local", rtype::PTR), ["30 PTR zz._auth._tcp.registry.local."]);
     let name: DomainName = "*._tcp.registry.local".parse().unwrap();
     let question = Question { name: name.as_wire(), rtype: rtype::PTR, globs: None };
     assert!(matches!(zone.zone.answer(&question), Answer::NxDomain(_)));
+}
+
+#[test]
+fn a_glob_in_a_datagram_that_would_take_long_is_unfinished() {
+    let mut zone = Fixture::new();
+    for n in 0..199 {
+        zone.add(registration("auth", &format!("a{n:03}"), "web1"));
+    }
+    let (datagram, stream) = (true, false);
+    let ask = |zone: &Fixture, labels: &str, rtype, in_datagram| {
+        zone.ask_by(&format!("{labels}.registry.local"), rtype, Some(Globs { limit: 1000, in_datagram }), 0)
+    };
+    // With the name of the service two hundred names.
+    for glob in ["*._auth._tcp", "_a*._tcp", "*._tcp"] {
+        assert_eq!(ask(&zone, glob, rtype::PTR, datagram).len(), 199, "{glob}");
+    }
+    assert_eq!(ask(&zone, "*z._auth._tcp", rtype::PTR, datagram), ["NXDOMAIN"]);
+    zone.add(registration("auth", "z", "web1"));
+    for glob in ["*._auth._tcp", "_a*._tcp", "*._tcp"] {
+        assert_eq!(ask(&zone, glob, rtype::PTR, datagram), ["UNFINISHED"], "{glob}");
+        assert_eq!(ask(&zone, glob, rtype::PTR, stream).len(), 200, "{glob}");
+        assert_eq!(ask(&zone, glob, rtype::A, datagram), ["NODATA"], "{glob}: of no match is there an address");
+    }
+    assert_eq!(ask(&zone, "*z._auth._tcp", rtype::A, datagram), ["UNFINISHED"], "perhaps there is no such name");
+    for (glob, transport) in [("*z._auth._tcp", stream), ("z*._auth._tcp", datagram)] {
+        assert_eq!(ask(&zone, glob, rtype::PTR, transport), ["30 PTR z._auth._tcp.registry.local."]);
+    }
 }
 
 #[test]
@@ -468,7 +502,7 @@ fn an_answer_remarks_on_what_is_not_up_and_on_what_a_limit_left_out() {
     }
     let remark = |zone: &Fixture, name: &str, rtype: u16| {
         let name: DomainName = format!("{name}.registry.local").parse().unwrap();
-        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }).remark()
+        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: THREE }).remark()
     };
     for (name, rtype) in [("_auth._tcp", rtype::SRV), ("_auth._tcp", rtype::TXT), ("a1._auth._tcp", rtype::PTR)] {
         assert_eq!(remark(&zone, name, rtype), None, "{name}");
@@ -578,7 +612,7 @@ fn an_answer_says_which_service_type_was_asked_for() {
     zone.add(registration("http", "h", "web1"));
     let place = |zone: &Fixture, name: &str, rtype| {
         let name: DomainName = format!("{name}registry.local").parse().unwrap();
-        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: Some(3) }).place()
+        zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: THREE }).place()
     };
     let auth = place(&zone, "_Auth._tcp.", rtype::SRV).expect("a service type has a place");
     for name in ["_auth._tcp.", "a1._auth._tcp.", "_blue._sub._auth._tcp."] {

@@ -156,6 +156,27 @@ fn globs_are_off_capped_or_for_some_networks_as_the_settings_say() {
 }
 
 #[test]
+fn a_glob_that_takes_long_is_answered_in_full_over_tcp_alone() {
+    let portolan = Portolan::start(&[]);
+    let all = (0..300).map(|n| json!({"service": "many", "instance": format!("m{n}"), "host": "web1", "port": 80}));
+    portolan.post("/v1/heartbeat", &all.collect());
+    let ask = |words: &[&str], label: &str| {
+        let name = format!("{label}._many._tcp.registry.local");
+        ask(portolan.dns, &[words, &["PTR", &name]].concat())
+    };
+    for (glob, found) in [("*", 300), ("*99", 3), ("*x", 0)] {
+        let datagram = ask(&["+notcp"], glob);
+        assert!(datagram.has("tc") && datagram.answer.is_empty() && datagram.additional.is_empty(), "{datagram:?}");
+        let stream = ask(&["+tcp"], glob);
+        let status = if found > 0 { "NOERROR" } else { "NXDOMAIN" };
+        assert_eq!((stream.answer.len(), stream.status.as_str()), (found, status), "{glob}");
+        assert!(stream.errors.is_empty(), "{stream:?}");
+    }
+    let datagram = ask(&["+notcp"], "m9?");
+    assert!(datagram.answer.len() == 10 && !datagram.has("tc"), "{datagram:?}");
+}
+
+#[test]
 fn several_zones_serve_the_same_instances() {
     let portolan = Portolan::start(&["--zone", "registry.local", "--zone", "Registry.Internal"]);
     register(&portolan, "auth", "a", "web1");

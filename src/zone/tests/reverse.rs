@@ -15,7 +15,7 @@ fn code(zone: &Fixture, name: &str, rtype: u16) -> String {
     match zone.zone.answer(&Question { name: name.as_wire(), rtype, globs: None }) {
         Answer::Refused => "REFUSED".into(),
         Answer::NxDomain(_) => "NXDOMAIN".into(),
-        Answer::NoData(..) => "NODATA".into(),
+        Answer::NoData(..) | Answer::Unfinished => "NODATA".into(),
         Answer::Records(records) => lines(&records.answer, 0).join(", "),
     }
 }
