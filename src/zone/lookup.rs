@@ -188,7 +188,7 @@ impl Snapshot {
     fn find_instance(&self, label: &[u8], service: &[u8]) -> Option<Found<'_>> {
         if service == META {
             match label {
-                b"\x01b" | b"\x02lb" => return Some(Found::Browse),
+                b"\x01b" | b"\x02db" | b"\x02lb" => return Some(Found::Browse),
                 b"\x09_services" => return Some(Found::Services),
                 _ => {}
             }

@@ -128,7 +128,9 @@ impl Reverse {
             [] if labels.is_empty() => Some(Found::Apex),
             [] => backwards.find(&units, all).or_else(|| is_base.then_some(Found::Empty)),
             [UDP] | [BROWSING, UDP] if self.is_browsable(&units, all, is_base) => Some(Found::Empty),
-            [b"\x01b" | b"\x02lb", BROWSING, UDP] if self.is_browsable(&units, all, is_base) => Some(Found::Browse),
+            [b"\x01b" | b"\x02db" | b"\x02lb", BROWSING, UDP] if self.is_browsable(&units, all, is_base) => {
+                Some(Found::Browse)
+            }
             _ => None,
         }
     }

@@ -262,10 +262,10 @@ fn the_apex_has_soa_and_ns_and_the_zone_is_browsable() {
     assert_eq!(zone.ask("registry.local", rtype::NS), ["30 NS ns.registry.local."]);
     assert_eq!(zone.ask("ns.registry.local", rtype::A), ["30 A 192.0.2.53"]);
     assert_eq!(zone.ask("registry.local", rtype::A), ["NODATA"]);
-    for name in ["b", "lb"] {
+    for name in ["b", "db", "lb"] {
         assert_eq!(zone.ask(&format!("{name}._dns-sd._udp.registry.local"), rtype::PTR), ["30 PTR registry.local."]);
     }
-    for name in ["r", "dr", "db"] {
+    for name in ["r", "dr"] {
         assert_eq!(zone.ask(&format!("{name}._dns-sd._udp.registry.local"), rtype::PTR), ["NXDOMAIN"]);
     }
     assert_eq!(zone.ask("_dnssd-srp._tcp.registry.local", rtype::SRV), ["NODATA"]);

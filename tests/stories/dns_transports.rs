@@ -72,7 +72,7 @@ fn names(random: &mut Random) -> Vec<Name> {
     let subtypes = "_sub._auth._tcp _blue._sub._auth._tcp _v3._sub._auth._tcp _canary._sub._auth._tcp \
                     _v1._sub._svc0._tcp _printer._sub._http._tcp";
     let others = "a2._auth._tcp soon._auth._tcp drained._drained._tcp lots-7._lots._tcp _services._dns-sd._udp \
-                  b._dns-sd._udp _dns-sd._udp";
+                  b._dns-sd._udp db._dns-sd._udp _dns-sd._udp";
     let globs = "*._tcp _a*._tcp many-1*._many._tcp *-?._dozen._*._tcp a?._auth._tcp _*._udp x*._tcp";
     let (mut exact, mut all) = (BTreeSet::new(), Vec::new());
     for zone in ZONES.map(Name::of) {

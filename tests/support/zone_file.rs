@@ -63,7 +63,7 @@ impl ZoneFile {
 
     /// The domain to browse (RFC 6763 §11).
     fn add_browsing(&mut self, at: &Name, home: &Name, ttl: u32) {
-        for name in ["b", "lb"] {
+        for name in ["b", "db", "lb"] {
             self.add(&at.below(name).at_meta(), "PTR", ttl, home.to_string());
         }
     }

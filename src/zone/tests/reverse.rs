@@ -96,7 +96,7 @@ fn item_53_domains_to_browse_are_found_by_the_base_address_of_a_subnet() {
     let zone = with_reverse(&["192.168.0.0/16", "2001:db8::/32"]);
     let subnet = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
     for base in ["0.1.168.192.in-addr.arpa", "0.0.168.192.in-addr.arpa", "168.192.in-addr.arpa", subnet] {
-        for name in ["b", "lb"] {
+        for name in ["b", "db", "lb"] {
             let name = format!("{name}._dns-sd._udp.{base}");
             assert_eq!(code(&zone, &name, rtype::PTR), "30 PTR registry.local.", "{name}");
         }
@@ -112,6 +112,8 @@ fn what_a_name_of_a_reverse_zone_is_can_be_told() {
         ("10.in-addr.arpa", Subject::Apex),
         ("2.1.10.IN-ADDR.arpa", Subject::Empty),
         ("lb._dns-sd._udp.10.in-addr.arpa", Subject::Browse),
+        ("db._dns-sd._udp.10.in-addr.arpa", Subject::Browse),
+        ("DB._dns-sd._udp.registry.local", Subject::Browse),
         ("3.2.1.10.in-addr.arpa", Subject::Address),
         ("4.2.1.10.in-addr.arpa", Subject::Missing),
         ("11.in-addr.arpa", Subject::Foreign),
