@@ -1,6 +1,6 @@
 //! The room as a client sees it: real sockets, a registry on a memory store.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -31,11 +31,7 @@ struct Server {
 
 impl Server {
     fn start(config: Config) -> Self {
-        Self::start_on("127.0.0.1", config)
-    }
-
-    fn start_on(address: &str, config: Config) -> Self {
-        let config = Config { listen: vec![(address.parse::<IpAddr>().unwrap(), 0).into()], ..config };
+        let config = Config { listen: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..config };
         let dns = Dns::bind(&config).unwrap();
         let zone = Snapshot::new(&zone::Config::default(), &dns.name_server_addresses());
         let (registry, writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone).unwrap();
@@ -191,20 +187,6 @@ async fn item_27_a_set_too_large_for_a_datagram_is_whole_over_tcp() {
     let whole = receive(&mut stream).await;
     assert!(!whole.metadata.truncation);
     assert_eq!((whole.answers.len(), whole.additionals.len()), (100, 100));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn item_31_the_reply_leaves_from_the_address_that_was_asked() {
-    // All of 127/8 is this machine. A connected socket takes replies from nowhere else.
-    let server = Server::start_on("0.0.0.0", Config::default());
-    for asked in ["127.0.0.1", "127.0.0.2", "127.7.7.7"] {
-        let address = (asked.parse::<IpAddr>().unwrap(), server.address.port()).into();
-        let reply = over_udp(address, &question("registry.local.", RecordType::SOA));
-        assert_eq!(reply.answers.len(), 1, "{asked}");
-    }
-    let server = Server::start_on("::", Config::default());
-    let address = ("::1".parse::<IpAddr>().unwrap(), server.address.port()).into();
-    assert_eq!(over_udp(address, &question("registry.local.", RecordType::SOA)).answers.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
