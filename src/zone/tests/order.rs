@@ -68,26 +68,28 @@ fn item_37_equal_weights_are_equal_chances_and_no_weight_beside_some_is_hardly_a
 }
 
 #[test]
-fn a_part_of_a_large_service_is_fair_and_costs_what_it_has() {
+fn item_37_a_part_of_a_large_service_is_fair_and_costs_what_it_has() {
+    let weights = [1, 2, 4, 8, 800];
     let mut zone = Fixture::new();
     for n in 0..2_000_u32 {
         let address = Ipv4Addr::from(0x0a00_0000 + n).to_string();
         let registration = at("many", &format!("m{n:04}"), &format!("h{n:04}"), &[&address]);
         // Fifths of the names, with weights that differ by factors.
-        zone.add(Registration { weight: [1, 2, 4, 8, 800][n as usize / 400], ..registration.clone() });
+        zone.add(Registration { weight: weights[n as usize / 400], ..registration.clone() });
         zone.add(Registration {
             id: InstanceId::new("even".parse().unwrap(), registration.id.instance().clone()),
             ..registration
         });
     }
-    let part = |name: &str, rtype: u16| {
+    // How many of each fifth there are in so many records, of so many answers.
+    let part = |name: &str, rtype: u16, records_each: usize, room: usize, answers: usize| {
         let name: DomainName = format!("{name}.registry.local").parse().unwrap();
         let question = Question { name: name.as_wire(), rtype, globs: None };
         let mut fifths = [0; 5];
-        for seed in 0..1_000 {
+        for seed in 0..answers {
             let Answer::Records(records) = zone.zone.answer(&question) else { panic!("no records") };
             let mut given = std::collections::HashSet::new();
-            let _ = records.answer.records(seed, ROOM, |rdata| {
+            let _ = records.answer.records(seed, room, |rdata| {
                 let number = match rdata {
                     Rdata::Name(name) => String::from_utf8_lossy(&name.0[0][2..]).parse::<usize>().unwrap(),
                     Rdata::Srv(_, name) => String::from_utf8_lossy(&name.0[0][2..]).parse().unwrap(),
@@ -95,17 +97,22 @@ fn a_part_of_a_large_service_is_fair_and_costs_what_it_has() {
                 };
                 assert!(given.insert(number), "given twice");
                 fifths[number / 400] += 1;
-                if given.len() == 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if given.len() == records_each { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            assert_eq!(given.len(), 20);
+            assert_eq!(given.len(), records_each);
         }
         fifths
     };
     for rtype in [rtype::SRV, rtype::PTR] {
         // Twenty neighbours are given at once, so the thousand beginnings are what is random.
-        let even = part("_even._tcp", rtype).map(|count| count / 20);
+        let even = part("_even._tcp", rtype, 20, ROOM, 1_000).map(|count| count / 20);
         assert!(is_as_expected(&even, &[1; 5], CHI_SQUARE_4), "{even:?}");
-        let [.., eights, heavy] = part("_many._tcp", rtype);
+        // The first of a part are chances by weight; those behind it are of what is left.
+        for room in [DATAGRAM, ROOM] {
+            let firsts = part("_many._tcp", rtype, 1, room, DRAWS);
+            assert!(is_as_expected(&firsts, &weights.map(u32::from), CHI_SQUARE_4), "{firsts:?} for {weights:?}");
+        }
+        let [.., eights, heavy] = part("_many._tcp", rtype, 20, ROOM, 1_000);
         assert!(heavy > 19_000 && eights > 100, "{heavy} and {eights} of 20,000: 800 to 8");
     }
     assert_eq!(zone.ask("_many._tcp.registry.local", rtype::SRV).len(), 2_000);
