@@ -1,5 +1,7 @@
 //! Holds the two encoders to the same answers, and both to the wire format, whatever comes in.
 
+use std::collections::BTreeSet;
+
 use hickory_server::proto::op::{Message, MessageType, ResponseCode};
 use hickory_server::proto::rr::rdata::OPT;
 use hickory_server::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
@@ -23,6 +25,8 @@ const NO_OPT: &[u8] = &[];
 const SERVFAIL: u8 = 2;
 /// Unix seconds.
 const NOW: u32 = 1_800_000_000;
+/// Of answers that nobody compares with others.
+const SEED: usize = 7;
 const CLIENT_COOKIE: &[u8] = b"a cookie";
 
 fn zone() -> Snapshot {
@@ -138,16 +142,24 @@ impl Server {
     }
 
     fn respond(&self, transport: Transport, request: &[u8], room: usize) -> Vec<u8> {
+        self.respond_from(transport, request, room, SEED)
+    }
+
+    fn respond_from(&self, transport: Transport, request: &[u8], room: usize, seed: usize) -> Vec<u8> {
         let mut buffer = vec![0; room];
         buffer[..request.len()].copy_from_slice(request);
-        let Reply { length, .. } = respond(&self.context(transport, 7), &mut buffer, request.len());
+        let Reply { length, .. } = respond(&self.context(transport, seed), &mut buffer, request.len());
         without_fault(&buffer[..length]).to_vec()
     }
 
     /// The full path, whatever the request.
     fn by_hickory(&self, request: &[u8], transport: Transport) -> Vec<u8> {
+        self.by_hickory_from(request, transport, SEED)
+    }
+
+    fn by_hickory_from(&self, request: &[u8], transport: Transport, seed: usize) -> Vec<u8> {
         let mut reply = vec![0; usize::from(u16::MAX)];
-        let Reply { length, .. } = message::respond(&self.context(transport, 7), request, &mut reply);
+        let Reply { length, .. } = message::respond(&self.context(transport, seed), request, &mut reply);
         reply[..length].to_vec()
     }
 }
@@ -233,15 +245,34 @@ fn item_26_only_a_required_rrset_truncates_and_additional_rrsets_go_in_whole() {
 }
 
 #[test]
-fn a_set_beyond_64_kib_is_cut_between_records_over_tcp() {
-    let all = (0..4000).map(|n| registration("many", &format!("{n:060}"), &format!("h{n}")));
+fn a_set_beyond_64_kib_is_cut_between_records_over_tcp_and_each_time_elsewhere() {
+    const ALL: usize = 4_000;
+    const ASKED: usize = 200;
+    let all = (0..ALL).map(|n| registration("many", &format!("{n:060}"), &format!("h{n}")));
     let server = Server::of(serving(all));
     let request = query("_many._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT);
-    for (reply, least) in [(server.over_tcp(&request), 850), (server.by_hickory(&request, Transport::Tcp), 400)] {
-        let message = Message::from_vec(&reply).unwrap();
-        assert!(message.answers.len() > least, "{} in {} octets", message.answers.len(), reply.len());
+    let instances = |reply: &[u8]| -> BTreeSet<usize> {
+        let message = Message::from_vec(reply).unwrap();
         assert!(!message.metadata.truncation);
+        let number = |record: &Record| record.data.to_string()[..60].parse().unwrap();
+        let found: BTreeSet<_> = message.answers.iter().map(number).collect();
+        assert_eq!(found.len(), message.answers.len(), "each once");
+        found
+    };
+    let ours = |seed| server.respond_from(Transport::Tcp, &request, usize::from(u16::MAX), seed);
+    let theirs = |seed| server.by_hickory_from(&request, Transport::Tcp, seed);
+    for (replies, least) in [([ours(1), ours(2)], 850), ([theirs(1), theirs(2)], 400)] {
+        let [first, second] = replies.each_ref().map(|reply| instances(reply));
+        assert!(first.len() > least && second.len() > least, "{} and {}", first.len(), second.len());
+        assert_ne!(first, second);
     }
+    let mut times = vec![0_usize; ALL];
+    let answers = (0..ASKED).flat_map(|seed| instances(&ours(seed)));
+    let given = answers.map(|instance| times[instance] += 1).count();
+    // Each is in an answer or not, by the same chance: five deviations from the mean are none in a million.
+    let mean = given / ALL;
+    let bound = 5 * mean.isqrt();
+    assert!(times.iter().all(|times| times.abs_diff(mean) <= bound), "{mean} on average: {times:?}");
 }
 
 #[test]
