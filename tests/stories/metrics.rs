@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::mdns::{GROUP, message, records};
 use crate::support::dig::ask;
 use crate::support::netns::Net;
+use crate::support::wire::{Client, Name, Query, SRV};
 use crate::support::{Launch, Portolan, python, run, tool, wait_until};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -268,6 +269,33 @@ fn a_service_that_leaves_takes_its_series_along_and_whoever_takes_its_number_beg
     ask(portolan.dns, &["SRV", "_web._tcp.registry.local"]);
     let page = Page::of(&portolan);
     assert_eq!(page.queries("_web._tcp") + page.queries("other"), 3.0);
+}
+
+#[test]
+fn of_more_services_than_a_thousand_the_busiest_have_a_series_and_the_rest_are_counted_together() {
+    let portolan = Portolan::start(&[]);
+    let services: Vec<String> = (0..1_100).map(|n| format!("s{n:04}")).collect();
+    for some in services.chunks(550) {
+        let all = some.iter().map(|service| json!({"service": service, "instance": "a", "port": 80, "lease": 0}));
+        portolan.post("/v1/heartbeat", &all.collect()).expect(200);
+    }
+    let mut client = Client::of(portolan.dns);
+    let mut ask = |service: &str| {
+        let name = Name::of("registry.local").below(&format!("_{service}._tcp"));
+        assert_eq!(client.udp(&Query::new(&name, SRV)).data().len(), 1, "{service}");
+    };
+    // Most of them twice, the first ninety once.
+    for service in services.iter().chain(&services[90..]) {
+        ask(service);
+    }
+    let page = Page::after(&portolan, 2_110.0);
+    let counters = page.counters();
+    let own = |name: &&String| name.contains("dns_queries_total") && name.contains("\"_s");
+    let shown: Vec<f64> = counters.iter().filter(|(name, _)| own(name)).map(|(_, count)| *count).collect();
+    assert_eq!(shown.len(), 1_000);
+    assert!(shown.iter().all(|count| *count <= 2.0), "{shown:?}");
+    assert!(page.queries("other") >= 110.0, "{}", page.queries("other"));
+    assert_eq!(shown.iter().sum::<f64>() + page.queries("other"), 2_110.0);
 }
 
 #[test]
