@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::dig::ask;
-use crate::support::{Portolan, wait_until};
+use crate::support::{Launch, Portolan, wait_until};
 
 #[test]
 fn items_33_and_36_every_live_instance_with_the_addresses_of_every_target() {
@@ -76,10 +76,10 @@ fn item_39_one_ttl_per_rrset_never_above_the_shortest_lease() {
 
 #[test]
 fn items_40_and_41_a_lapsed_instance_goes_from_every_name_in_one_step_of_the_serial() {
-    let portolan = Portolan::start(&[]);
-    let serial = || -> u32 {
-        ask(portolan.dns, &["SOA", "registry.local"]).data()[0].split(' ').nth(2).unwrap().parse().unwrap()
-    };
+    let portolan = Launch::new().env("PORTOLAN_ZONE_REVERSE", "10.0.0.0/8").start();
+    let serial_of =
+        |zone: &str| -> u32 { ask(portolan.dns, &["SOA", zone]).data()[0].split(' ').nth(2).unwrap().parse().unwrap() };
+    let serial = || serial_of("registry.local");
     portolan.heartbeat(&json!({"service": "keep", "instance": "k", "addresses": ["10.0.0.8"], "port": 80}));
     let body = json!({
         "service": "auth", "instance": "a1", "host": "web1", "addresses": ["10.0.0.1"], "port": 80, "tags": ["blue"], "lease": 5
@@ -89,13 +89,16 @@ fn items_40_and_41_a_lapsed_instance_goes_from_every_name_in_one_step_of_the_ser
     portolan.heartbeat(&body);
     assert_eq!(serial(), before, "a renewal changes no record");
     let registered = Instant::now();
-    let names = ["_auth._tcp.", "_blue._sub._auth._tcp.", "a1._auth._tcp.", "web1.", "auth."];
-    let gone = |name: &str| ask(portolan.dns, &["ANY", &format!("{name}registry.local")]).answer.is_empty();
-    assert!(!names.iter().any(|name| gone(name)));
+    let labels = ["_auth._tcp", "_blue._sub._auth._tcp", "a1._auth._tcp", "web1", "auth"];
+    let mut names = labels.map(|labels| format!("{labels}.registry.local")).to_vec();
+    names.push("1.0.0.10.in-addr.arpa".to_owned());
+    let gone = |name: &String| ask(portolan.dns, &["ANY", name]).answer.is_empty();
+    assert!(!names.iter().any(gone));
     wait_until("the lease lapses", Duration::from_secs(20), || (serial() != before).then_some(()));
     assert!(registered.elapsed() < Duration::from_secs(7), "{:?}", registered.elapsed());
-    assert_eq!(serial(), before + 1);
-    assert!(names.iter().all(|name| gone(name)));
+    assert_eq!((serial(), serial_of("10.in-addr.arpa")), (before + 1, before + 1));
+    assert!(names.iter().all(gone));
+    assert_eq!(ask(portolan.dns, &["-x", "10.0.0.8"]).answer.len(), 1, "an address that stays");
     assert_eq!(
         ask(portolan.dns, &["PTR", "_services._dns-sd._udp.registry.local"]).data(),
         ["_keep._tcp.registry.local."]
