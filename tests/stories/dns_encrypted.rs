@@ -191,6 +191,25 @@ fn a_replaced_certificate_is_in_the_next_handshake_and_old_connections_stay() {
 }
 
 #[test]
+fn a_replaced_certificate_is_in_the_next_handshake_over_https_and_quic_too() {
+    let (portolan, certificate, folder) = start(&[("PORTOLAN_HTTP_TLS_LISTEN", "127.0.0.1:0")]);
+    let (https, quic) = (listening(&portolan, "http_tls"), listening(&portolan, "dns_quic"));
+    let old = folder.path().join("old.pem");
+    fs::copy(&certificate.file, &old).unwrap();
+    let over_https = |trusted: &Path| tls::connect(https, trusted, "h2").is_ok();
+    let over_quic = |trusted: &Path| {
+        // `+quic` comes last: those for TLS turn TLS on.
+        let words = [&trusting(trusted), "+tls-hostname=localhost", "+quic", "registry.local", "NS"];
+        kdig(quic, &words).contains("status: NOERROR")
+    };
+    assert!(over_https(&old) && over_quic(&old));
+    certificate.write(&["localhost"]);
+    wait_until("HTTPS shows the new one", PATIENCE, || over_https(&certificate.file).then_some(()));
+    wait_until("QUIC shows the new one", PATIENCE, || over_quic(&certificate.file).then_some(()));
+    assert!(!over_https(&old) && !over_quic(&old));
+}
+
+#[test]
 fn a_broken_certificate_keeps_the_old_one_and_says_why_once() {
     let (portolan, certificate, folder) = start(&[]);
     let server = listening(&portolan, "dns_tls");
