@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::lease::Moment;
+use super::lease::{Moment, UnixMillis};
 use super::rare::Usual;
 
 /// What a service says of itself.
@@ -32,7 +32,7 @@ pub enum Check {
     Failing(Arc<str>),
 }
 
-/// The four facts that are kept; the [`Status`] follows from them and is never stored.
+/// The facts that are kept; the [`Status`] follows from them and is never stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// When the lease lapsed, `None` while it runs.
@@ -43,6 +43,9 @@ pub struct Facts {
     pub check: Check,
     /// Taken out by an operator, and only put back by one.
     pub drained: bool,
+    /// When the status became what it is, the lapse aside, which has its own time; `None` where it is up, as nearly
+    /// all are, and where that is not known.
+    pub since: Option<UnixMillis>,
 }
 
 /// The state of an instance as everybody sees it.
@@ -88,7 +91,8 @@ impl fmt::Display for Status {
 impl Usual for Facts {
     /// A running lease, and nobody says anything against it.
     fn usual() -> &'static Self {
-        static USUAL: Facts = Facts { lapsed: None, reported: Reported::Up, check: Check::None, drained: false };
+        static USUAL: Facts =
+            Facts { lapsed: None, reported: Reported::Up, check: Check::None, drained: false, since: None };
         &USUAL
     }
 }
@@ -96,9 +100,24 @@ impl Usual for Facts {
 impl Facts {
     /// Drained or left, then lapsed or failing, then starting, then up: the first that holds.
     pub fn status(&self) -> Status {
+        self.status_where(self.lapsed.is_some())
+    }
+
+    /// The same, with the time from which they hold: that of `before`, unless the status is another since `now`.
+    #[must_use]
+    pub fn following(self, before: &Self, now: UnixMillis) -> Self {
+        let since = match self.status_where(false) {
+            Status::Up => None,
+            status if status == before.status_where(false) => before.since,
+            _ => Some(now),
+        };
+        Self { since, ..self }
+    }
+
+    fn status_where(&self, has_lapsed: bool) -> Status {
         if self.drained || self.reported == Reported::Left {
             Status::OutOfService
-        } else if self.lapsed.is_some() || matches!(self.check, Check::Failing(_)) {
+        } else if has_lapsed || matches!(self.check, Check::Failing(_)) {
             Status::Down
         } else if self.reported == Reported::Starting {
             Status::Starting
@@ -119,6 +138,7 @@ mod tests {
             reported,
             check: if failing { Check::Failing("timeout".into()) } else { Check::None },
             drained,
+            since: None,
         };
         assert_eq!(facts(false, Reported::Up, false, false).status(), Status::Up);
         assert_eq!(facts(false, Reported::Starting, false, false).status(), Status::Starting);
@@ -126,5 +146,19 @@ mod tests {
         assert_eq!(facts(false, Reported::Up, true, false).status(), Status::Down);
         assert_eq!(facts(true, Reported::Left, true, false).status(), Status::OutOfService);
         assert_eq!(facts(false, Reported::Up, false, true).status(), Status::OutOfService);
+    }
+
+    #[test]
+    fn the_time_of_a_status_stands_until_the_status_is_another() {
+        let usual = Facts::default();
+        let drained = Facts { drained: true, ..usual.clone() }.following(&usual, UnixMillis(1));
+        assert_eq!(drained.since, Some(UnixMillis(1)));
+        let lapsed = Facts { lapsed: Some(Moment(1)), ..drained.clone() }.following(&drained, UnixMillis(2));
+        let starting = Facts { reported: Reported::Starting, ..drained.clone() }.following(&drained, UnixMillis(3));
+        assert_eq!((lapsed.since, starting.since), (Some(UnixMillis(1)), Some(UnixMillis(1))));
+        let still = Facts { drained: false, ..starting.clone() }.following(&starting, UnixMillis(4));
+        assert_eq!(still.since, Some(UnixMillis(4)), "starting, from now on");
+        let up = Facts { reported: Reported::Up, ..still.clone() }.following(&still, UnixMillis(5));
+        assert_eq!(up, usual);
     }
 }

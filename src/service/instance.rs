@@ -73,11 +73,12 @@ impl Instance {
     /// An instance that was registered just now; its lease runs from `now`.
     pub fn new(registration: Registration, origin: Origin, wall: UnixMillis, now: Moment, revision: Revision) -> Self {
         let expires_at = end_of(registration.lease, now);
+        let facts = Facts { reported: registration.reported, ..Facts::default() };
         Self {
             served_under: None,
             origin,
             owner: None,
-            facts: Facts { reported: registration.reported, ..Facts::default() }.into(),
+            facts: facts.following(&Facts::default(), wall).into(),
             registered_at: wall,
             revision,
             renewed_at: AtomicU64::new(wall.0),

@@ -35,7 +35,7 @@ impl Table {
             }
             Operation::Renew(id) => self.renew(id, now, journal),
             Operation::Deregister { id, origin, condition } => self.deregister(id, origin, *condition, journal),
-            Operation::SetStatus { id, status, condition } => self.set_status(id, status, *condition, journal),
+            Operation::SetStatus { id, status, condition } => self.set_status(id, status, *condition, now, journal),
         }
     }
 
@@ -64,8 +64,8 @@ impl Table {
         }
         let mut instance = instance(told, now);
         instance.registered_at = existing.registered_at;
-        instance.facts =
-            Facts { lapsed: None, reported: registration.reported, ..Facts::clone(&existing.facts) }.into();
+        let facts = Facts { lapsed: None, reported: registration.reported, ..Facts::clone(&existing.facts) };
+        instance.facts = facts.following(&existing.facts, now.wall).into();
         instance.serve_under(self.move_host(existing, &instance, journal)?);
         let only_lapsed = instance.registration == existing.registration
             && *instance.facts == (Facts { lapsed: None, ..Facts::clone(&existing.facts) });
@@ -102,6 +102,7 @@ impl Table {
         id: &InstanceId,
         wish: &StatusWish,
         condition: Condition,
+        now: Now,
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
         let existing = self.held(id, &Origin::api(), condition)?;
@@ -122,7 +123,7 @@ impl Table {
             return Ok(Applied { instance: existing, created: false });
         }
         let mut instance = Instance::clone(&existing);
-        instance.facts = facts.into();
+        instance.facts = facts.following(&existing.facts, now.wall).into();
         Ok(Applied { instance: self.put(instance, Cause::StatusSet, journal), created: false })
     }
 

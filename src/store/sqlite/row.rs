@@ -19,7 +19,7 @@ use crate::service::{
 };
 
 /// In the order in which [`values`] writes and [`read`] reads them; the first three are the key. `boot` follows.
-pub(super) const COLUMNS: [&str; 27] = [
+pub(super) const COLUMNS: [&str; 28] = [
     "service",
     "transport",
     "instance",
@@ -44,6 +44,7 @@ pub(super) const COLUMNS: [&str; 27] = [
     "health_reason",
     "drained",
     "lapsed",
+    "status_since",
     "registered_at",
     "renewed_at",
     "revision",
@@ -73,7 +74,7 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
     let Registration { id, host, addresses, port, priority, weight, txt, details, lease, reported: registered_as } =
         &instance.registration;
     let Details { subtypes, tags, version, protocol, path, description, namespace } = &**details;
-    let Facts { lapsed, reported, check, drained } = &*instance.facts;
+    let Facts { lapsed, reported, check, drained, since } = &*instance.facts;
     let (health, reason) = match check {
         Check::None => (None, None),
         Check::Passing => (Some("passing"), None),
@@ -105,6 +106,7 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
         optional(reason),
         i64::from(*drained).into(),
         lapsed.map_or(Value::Null, |moment| number(moment.0)),
+        since.map_or(Value::Null, |time| number(time.0)),
         number(instance.registered_at.0),
         number(instance.renewed_at().0),
         number(instance.revision.0),
@@ -155,15 +157,14 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
         Some(other) => return Err(BadColumn(format!("health is {other:?}"))),
     };
     let drained = columns.take(bool::column_result)?;
-    let lapsed = columns
-        .take(|value| value.as_i64_or_null()?.map(u64::try_from).transpose().map_err(FromSqlError::other))?
-        .map(Moment);
+    let lapsed = columns.number_or_null()?.map(Moment);
+    let since = columns.number_or_null()?.map(UnixMillis);
     let registered_at = UnixMillis(columns.number()?);
     let renewed_at = UnixMillis(columns.number()?);
     let revision = Revision(columns.number()?);
     let mut instance = Instance::new(registration, Origin::api(), registered_at, Moment::default(), revision);
     instance.owner = owner.map(Arc::from);
-    instance.facts = Facts { lapsed, reported, check, drained }.into();
+    instance.facts = Facts { lapsed, reported, check, drained, since }.into();
     Ok(Saved { instance, renewed_at, boot: columns.take(i64::column_result)? })
 }
 
@@ -198,6 +199,10 @@ impl Columns<'_> {
 
     fn number(&mut self) -> Result<u64, BadColumn> {
         self.take(|value| u64::try_from(value.as_i64()?).map_err(FromSqlError::other))
+    }
+
+    fn number_or_null(&mut self) -> Result<Option<u64>, BadColumn> {
+        self.take(|value| value.as_i64_or_null()?.map(u64::try_from).transpose().map_err(FromSqlError::other))
     }
 
     fn plain(&mut self) -> Result<Box<str>, BadColumn> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"prtl");
 
 /// The step to version 1, to version 2, and so on. Steps are never edited once released, only added.
-const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first];
+const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since];
 
 /// The version that this portolan reads and writes.
 pub(super) fn version() -> u32 {
@@ -93,4 +93,10 @@ fn first(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
              PRIMARY KEY (service, transport, instance)
          ) STRICT, WITHOUT ROWID;",
     )
+}
+
+/// Since when, in Unix milliseconds, the status is what it is, where it is not up; of what was saved before, that is
+/// not known.
+fn status_since(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch("ALTER TABLE instance ADD COLUMN status_since INTEGER")
 }

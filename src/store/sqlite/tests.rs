@@ -73,7 +73,8 @@ async fn an_instance_comes_back_with_every_field() {
     let mut instance = Instance::new(registration, Origin::api(), UnixMillis(5), Moment(0), Revision(7));
     instance.owner = Some("team".into());
     let check = Check::Failing("timeout".into());
-    instance.facts = Facts { lapsed: Some(Moment(3)), reported: Reported::Left, check, drained: true }.into();
+    let (lapsed, since) = (Some(Moment(3)), Some(UnixMillis(4)));
+    instance.facts = Facts { lapsed, reported: Reported::Left, check, drained: true, since }.into();
     let instance = Arc::new(instance);
 
     let Opened { store, contents } = open(directory.path()).unwrap();
@@ -187,10 +188,27 @@ async fn crashed(directory: &TempDir, then: &str) {
 }
 
 #[tokio::test]
+async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_status_is() {
+    let directory = TempDir::new().unwrap();
+    let downgrade =
+        "ALTER TABLE instance DROP COLUMN status_since; UPDATE instance SET drained = 1; PRAGMA user_version = 1";
+    crashed(&directory, downgrade).await;
+    let Opened { store, contents } = open(directory.path()).unwrap();
+    let [found] = &all(contents.instances)[..] else { panic!("one was saved") };
+    assert!(found.facts.drained && found.facts.since.is_none());
+    let mut dated = found.clone();
+    dated.facts.since = Some(UnixMillis(9));
+    save(&store, vec![put(&Arc::new(dated), false)], 0).await;
+    store.close().await;
+    let again = all(open(directory.path()).unwrap().contents.instances);
+    assert_eq!(again[0].facts.since, Some(UnixMillis(9)));
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_understood_is_refused_and_left_as_it_is() {
     type Expected = fn(&OpenError) -> bool;
     let cases: [(&str, Expected); 6] = [
-        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 1, .. })),
+        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 2, .. })),
         ("PRAGMA application_id = 7", |e| matches!(e, OpenError::Foreign(_))),
         ("UPDATE instance SET port = 0", |e| e.to_string().contains("port")),
         ("UPDATE instance SET addresses = '[\"0.0.0.0\"]'", |e| e.to_string().contains("addresses is unspecified")),
