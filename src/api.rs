@@ -23,7 +23,7 @@ mod registration;
 mod txt;
 
 pub use accept::Terms;
-pub use explanation::{Candidate, Explanation, Reply, Size};
+pub use explanation::{Candidate, Datum, Explained, Explanation, Reply, Size};
 pub use heartbeat::{Heartbeat, Outcome, StatusWish};
 pub use instance::Instance;
 pub use invalid::{Fault, Invalid};

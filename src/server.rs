@@ -7,14 +7,13 @@
 
 mod rooms;
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Reply, Terms};
+use crate::api::{Explained, Terms};
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
@@ -26,7 +25,7 @@ use crate::registry::Writer;
 use crate::service::{Address, DomainName};
 use crate::store::{self, Store};
 use crate::tls::{CertificateError, Tls};
-use crate::zone::{Snapshot, Subject};
+use crate::zone::Snapshot;
 
 use rooms::{Room, Rooms};
 
@@ -145,13 +144,7 @@ impl NameServer for Messages {
         Some((message, max_age))
     }
 
-    fn explain(
-        &self,
-        zone: &Snapshot,
-        name: &DomainName,
-        rtype: Option<u16>,
-        client: IpAddr,
-    ) -> (Subject, Reply, HashSet<String>) {
+    fn explain(&self, zone: &Snapshot, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> Explained {
         self.explain(zone, name, rtype, client)
     }
 }

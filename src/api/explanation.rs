@@ -1,9 +1,15 @@
 //! Why a question to DNS is answered as it is.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::service::{Source, Status};
+use crate::service::{DomainName, Source, Status, UnixMillis};
+
+use super::Instance;
+use super::instance::timestamp;
 
 /// What would be answered now, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,12 +17,15 @@ pub struct Explanation {
     /// What DNS says.
     #[serde(flatten)]
     pub reply: Reply,
-    /// Instances that the question is about, those that the answer has first.
+    /// Instances that the question is about, up to a limit: those that the answer lacks, then those that it has.
     pub instances: Vec<Candidate>,
-    /// How many of all these are in the answer, and how many are not.
+    /// How many of all that the question is about are in the answer, and how many are not.
     pub answered: usize,
     /// See `answered`.
     pub left_out: usize,
+    /// How many of both are beyond the limit of `instances`.
+    #[serde(default)]
+    pub not_shown: usize,
 }
 
 /// What DNS says, as far as its own room knows.
@@ -47,6 +56,43 @@ pub struct Reply {
     pub records: Vec<String>,
     /// What goes over each transport.
     pub sizes: Vec<Size>,
+}
+
+/// What DNS says, and the same for who compares it with instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// For people.
+    pub reply: Reply,
+    /// The type asked for; without one, the one that was chosen.
+    pub rtype: u16,
+    /// Whether the name exists.
+    pub exists: bool,
+    /// What the records of the whole answer hold, as a client over TCP gets them.
+    pub answers: HashSet<Datum>,
+    /// What records would hold if a message had no end, where `dns.glob_limit` let no more through.
+    pub selected: Option<HashSet<Datum>>,
+    /// Whether the answer ends where a message over TCP ends.
+    pub is_full: bool,
+}
+
+/// What a record holds that may be an instance's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Datum {
+    /// Of A and AAAA.
+    Address(IpAddr),
+    /// Of PTR.
+    Name(DomainName),
+    /// Of SRV.
+    Srv {
+        /// Lower is tried first (RFC 2782).
+        priority: u16,
+        /// Share among equal priorities (RFC 2782).
+        weight: u16,
+        /// Where to connect to.
+        port: u16,
+        /// The host.
+        target: DomainName,
+    },
 }
 
 /// How large an answer is over one transport.
@@ -83,4 +129,13 @@ pub struct Candidate {
     /// Since when, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+}
+
+impl Candidate {
+    /// Shows `instance`, which the answer has unless there is a `reason`, perhaps with its beginning.
+    pub fn of(instance: Instance, reason: Option<(String, Option<UnixMillis>)>) -> Self {
+        let Instance { name, source, status, .. } = instance;
+        let (reason, since) = reason.unzip();
+        Self { name, source, status, answered: reason.is_none(), reason, since: since.flatten().map(timestamp) }
+    }
 }

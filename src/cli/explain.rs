@@ -42,7 +42,7 @@ impl Explain {
 }
 
 fn print(explanation: &Explanation) -> Result<(), Failure> {
-    let Explanation { reply, instances, answered, left_out } = explanation;
+    let Explanation { reply, instances, answered, left_out, not_shown } = explanation;
     let mut facts = vec![
         ["question".to_owned(), format!("{} {}", reply.name, reply.rtype)],
         ["zone".to_owned(), reply.zone.clone().unwrap_or_else(|| "none of ours".to_owned())],
@@ -55,7 +55,8 @@ fn print(explanation: &Explanation) -> Result<(), Failure> {
     if let Some(remark) = &reply.remark {
         facts.push(["remark".to_owned(), remark.clone()]);
     }
-    facts.push(["instances".to_owned(), format!("{answered} in the answer, {left_out} left out")]);
+    let hidden = if *not_shown == 0 { String::new() } else { format!(", {not_shown} of these not shown") };
+    facts.push(["instances".to_owned(), format!("{answered} in the answer, {left_out} left out{hidden}")]);
     output::table(["ABOUT", ""], &facts)?;
     for record in &reply.records {
         output::line(record)?;

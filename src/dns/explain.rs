@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 
 use hickory_server::proto::op::Message;
 use hickory_server::proto::rr::{Name, RData, Record, RecordType};
@@ -12,28 +13,25 @@ use super::extended_error::ExtendedError;
 use super::messages::Messages;
 use super::respond::respond;
 use super::transport::Transport;
-use crate::api::{Reply, Size};
+use crate::api::{Datum, Explained, Reply, Size};
 use crate::service::DomainName;
-use crate::zone::{self, Snapshot, Subject};
+use crate::zone::{self, Answer, Rdata, Remark, Snapshot, rtype};
 
 /// Records that are shown, at most: they are for people.
 const SHOWN_MAX: usize = 100;
 const CLASS_IN: u16 = 1;
+/// Octets of the longest record of which a name has many: a pointer to its owner, type to length, and an SRV record's
+/// data.
+const RECORD_MAX: usize = 2 + 10 + 6 + 255;
 /// A query with one question, and perhaps an OPT record that takes 1,232 octets (RFC 1035 §4.1.1, RFC 6891 §6.1.2).
 const HEAD: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 const HEAD_WITH_OPT: [u8; 12] = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
 const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 
 impl Messages {
-    /// What `client` would be told by `snapshot` of a name; without a type, of the one that one would ask for first. The
-    /// data of all records of the answer come beside it, in lower case. Nothing is counted.
-    pub fn explain(
-        &self,
-        snapshot: &Snapshot,
-        name: &DomainName,
-        rtype: Option<u16>,
-        client: IpAddr,
-    ) -> (Subject, Reply, HashSet<String>) {
+    /// What `client` would be told by `snapshot` of a name; without a type, of the one that one would ask for first.
+    /// Nothing is counted.
+    pub fn explain(&self, snapshot: &Snapshot, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> Explained {
         // Of the client's port nothing depends.
         let client = SocketAddr::from((client, 0));
         let over = |transport| self.0.context(snapshot, transport, client, 0);
@@ -43,9 +41,11 @@ impl Messages {
         let (subject, zone) = snapshot.subject(&zone::Question { name: name.as_wire(), rtype: 0, globs });
         let rtype = rtype.unwrap_or_else(|| subject.usual_type());
         let question = Question { name: name.as_wire(), rtype, class: CLASS_IN };
-        let remark = ExtendedError::of(&question, &tcp.answer(&question), &tcp);
+        let answer = tcp.answer(&question);
+        let remark = ExtendedError::of(&question, &answer, &tcp);
 
         let whole = reply(&tcp, &question, false);
+        let is_full = whole.len() + RECORD_MAX > usize::from(u16::MAX);
         let sizes = [
             size("UDP", DATAGRAM_MIN, &reply(&udp, &question, false)),
             size("UDP with EDNS", DATAGRAM_MAX, &reply(&udp, &question, true)),
@@ -71,8 +71,64 @@ impl Messages {
             records: whole.answers.iter().take(SHOWN_MAX).map(text).collect(),
             sizes: sizes.into(),
         };
-        let all = whole.answers.iter().map(|record| data(record).to_ascii_lowercase()).collect();
-        (subject, reply, all)
+        Explained {
+            reply,
+            rtype,
+            exists: matches!(answer, Answer::NoData(..) | Answer::Records(_)),
+            answers: whole.answers.iter().filter_map(datum).collect(),
+            selected: selected(&answer, rtype),
+            is_full,
+        }
+    }
+}
+
+/// All that a glob returns, where its limit cut it, which so bounds this, too; it may be nothing.
+fn selected(answer: &Answer<'_>, rtype: u16) -> Option<HashSet<Datum>> {
+    // Of another type there is nothing, however many match.
+    let is_cut = answer.remark() == Some(Remark::Cut) && matches!(rtype, rtype::SRV | rtype::PTR | rtype::ANY);
+    let mut all = HashSet::new();
+    if let (true, Answer::Records(records)) = (is_cut, answer) {
+        let _ = records.answer.records(0, usize::from(u16::MAX), |rdata| {
+            all.extend(match rdata {
+                Rdata::Name(name) => whole_name(&name).map(Datum::Name),
+                Rdata::Srv([p0, p1, w0, w1, o0, o1], target) => srv([[*p0, *p1], [*w0, *w1], [*o0, *o1]], &target),
+                _ => None,
+            });
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    is_cut.then_some(all)
+}
+
+fn srv([priority, weight, port]: [[u8; 2]; 3], target: &zone::Name<'_>) -> Option<Datum> {
+    let [priority, weight, port] = [priority, weight, port].map(u16::from_be_bytes);
+    whole_name(target).map(|target| Datum::Srv { priority, weight, port, target })
+}
+
+/// Out of its pieces.
+fn whole_name(name: &zone::Name<'_>) -> Option<DomainName> {
+    let wire = name.0.concat();
+    let mut rest = &wire[..];
+    let labels = std::iter::from_fn(|| {
+        let (length, behind) = rest.split_first().filter(|(length, _)| **length > 0)?;
+        let (label, behind) = behind.split_at_checked(usize::from(*length))?;
+        rest = behind;
+        Some(label)
+    });
+    DomainName::from_labels(labels).ok()
+}
+
+/// What a record of the reply holds.
+fn datum(record: &Record) -> Option<Datum> {
+    match &record.data {
+        RData::A(address) => Some(Datum::Address(address.0.into())),
+        RData::AAAA(address) => Some(Datum::Address(address.0.into())),
+        RData::PTR(target) => DomainName::from_labels(target.0.iter()).ok().map(Datum::Name),
+        RData::SRV(srv) => {
+            let target = DomainName::from_labels(srv.target.iter()).ok()?;
+            Some(Datum::Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target })
+        }
+        _ => None,
     }
 }
 

@@ -3,7 +3,6 @@
 //! What is answered is not known here: whoever starts this room gives it a [`NameServer`]. Asking is reading, also
 //! with POST.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,9 +14,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::api::{Kind, Problem, Reply};
+use crate::api::{Explained, Kind, Problem};
 use crate::service::DomainName;
-use crate::zone::{Snapshot, Subject};
+use crate::zone::Snapshot;
 
 use super::Edge;
 use super::request::{self, Sender};
@@ -34,15 +33,8 @@ pub trait NameServer: Debug + Send + Sync {
     /// The reply to a message in wire form, and for how many seconds it may be kept; `None` where none is due.
     fn answer(&self, request: &[u8], client: IpAddr) -> Option<(Vec<u8>, u32)>;
 
-    /// What a name is, and what a client would be told of it by `zone`; without a type, of the usual one. Beside it
-    /// the data of all records of the answer, in presentation form and lower case.
-    fn explain(
-        &self,
-        zone: &Snapshot,
-        name: &DomainName,
-        rtype: Option<u16>,
-        client: IpAddr,
-    ) -> (Subject, Reply, HashSet<String>);
+    /// What a client would be told of a name by `zone`; without a type, of the usual one.
+    fn explain(&self, zone: &Snapshot, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> Explained;
 }
 
 /// `GET /dns-query?dns=…`: the message in Base64 for URLs, without padding (RFC 8484 §6).

@@ -1,4 +1,9 @@
 //! `GET /v1/explain?name=&type=`: what DNS would answer, which instances are in that, which are not, and why.
+//!
+//! Where a name has more than fits, each asker gets another part by chance: what is explained is one such part.
+//!
+//! Of every reason that is the instance's own, it is told since when it holds: of a lapse by the end of the lease, of all
+//! others by the time that the status became what it is. Instances in a database from before that was kept have none.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -9,10 +14,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hickory_proto::rr::RecordType;
 
-use crate::api::{Candidate, Explanation, Instance, Reply, invalid_parameter, unknown_parameter};
+use crate::api::{self, Candidate, Datum, Explained, Explanation, invalid_parameter, unknown_parameter};
 use crate::registry::Slot;
-use crate::service::{self, Check, DomainName, Host, Status};
-use crate::zone::Subject;
+use crate::service::{Check, DomainName, Host, Instance, NameError, Registration, Status, UnixMillis};
+use crate::zone::{Question, Subject, rtype};
 
 use super::Edge;
 use super::concern::Concern;
@@ -20,7 +25,8 @@ use super::read::Pairs;
 use super::request::Sender;
 use super::respond::{self, Refused};
 
-/// Instances that are shown, at most: they are for people.
+/// Instances that are shown, at most: they are for people. Half of them for those that the answer lacks, half for those
+/// that it has, and what one side does not need is the other's.
 const SHOWN_MAX: usize = 200;
 
 /// `GET /v1/explain`
@@ -32,7 +38,7 @@ pub(super) async fn explain(
     let (mut name, mut rtype) = (None, None);
     for (key, value) in &query {
         match key.as_str() {
-            "name" => name = Some(value.parse().map_err(|error: service::NameError| invalid("name", &error))?),
+            "name" => name = Some(value.parse().map_err(|error: NameError| invalid("name", &error))?),
             "type" => rtype = Some(read_type(value)?),
             _ => return Err(unknown_parameter(key, "name, type").into()),
         }
@@ -59,127 +65,151 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 impl Edge {
     fn explained(&self, name: &DomainName, rtype: Option<u16>, sender: IpAddr) -> Explanation {
         let state = self.registry.state();
-        let (subject, reply, data) = self.name_server.explain(&state.zone, name, rtype, sender);
+        let explained = self.name_server.explain(&state.zone, name, rtype, sender);
+        // Which patterns this client may ask for is settled above.
+        let (subject, zone) = state.zone.subject(&Question { name: name.as_wire(), rtype: 0, globs: None });
         let concern = Concern::of(name, &self.terms.zones, subject);
-        let answer = Contents::of(&reply, data, subject, &self.terms.zones);
-        let (mut answered, mut left_out) = (Vec::new(), Vec::new());
-        let (mut in_it, mut not_in_it) = (0, 0);
+        let zone = zone.filter(|_| subject != Subject::Address).or_else(|| self.terms.zones.first());
+        let answer = Answer { explained, subject, zone };
+        let (mut has, mut lacks) = (Side::default(), Side::default());
         for slot in concern.slots(&state) {
             for instance in slot.instances() {
-                let reason = reason(slot, instance, &answer);
-                let (count, shown) = match reason {
-                    None => (&mut in_it, &mut answered),
-                    Some(_) => (&mut not_in_it, &mut left_out),
-                };
-                *count += 1;
-                if shown.len() < SHOWN_MAX {
-                    shown.push(self.candidate(instance, reason));
+                match self.reason(slot, instance, &answer) {
+                    None => has.add(|| self.candidate(instance, None)),
+                    reason => lacks.add(|| self.candidate(instance, reason)),
                 }
             }
         }
-        answered.append(&mut left_out);
-        answered.truncate(SHOWN_MAX);
-        Explanation { reply, instances: answered, answered: in_it, left_out: not_in_it }
+        // Whoever asks why something is missing is to see it, however much is not missing.
+        let of_these = lacks.shown.len().min(SHOWN_MAX - has.shown.len().min(SHOWN_MAX / 2));
+        lacks.shown.truncate(of_these);
+        has.shown.truncate(SHOWN_MAX - of_these);
+        let instances: Vec<_> = lacks.shown.into_iter().chain(has.shown).collect();
+        let not_shown = has.count + lacks.count - instances.len();
+        Explanation { reply: answer.explained.reply, instances, answered: has.count, left_out: lacks.count, not_shown }
     }
 
-    fn candidate(&self, instance: &service::Instance, reason: Option<String>) -> Candidate {
-        let view = Instance::of(instance, self.registry.expires_at(instance), &self.terms);
-        Candidate {
-            name: view.name,
-            source: view.source,
-            status: view.status,
-            answered: reason.is_none(),
-            reason,
-            since: instance.facts.lapsed.and(view.expires_at),
+    fn candidate(&self, instance: &Instance, reason: Option<Reason>) -> Candidate {
+        let view = api::Instance::of(instance, self.registry.expires_at(instance), &self.terms);
+        Candidate::of(view, reason)
+    }
+
+    /// Why the answer does not have an instance, and since when.
+    fn reason(&self, slot: &Slot, instance: &Arc<Instance>, answer: &Answer<'_>) -> Option<Reason> {
+        let effective = slot.effective();
+        // One that is down hides nothing, and nothing but that keeps it out: what is served may be of a lower source.
+        if !Arc::ptr_eq(effective, instance) && instance.status() != Status::Down {
+            return Some((format!("hidden by what {} says of the same name", effective.origin.source()), None));
+        }
+        let lapsed_at = || self.registry.expires_at(instance);
+        not_served(instance, lapsed_at).or_else(|| answer.lacks(instance).map(|reason| (reason, None)))
+    }
+}
+
+/// Why an instance is left out, and since when, where that is known.
+type Reason = (String, Option<UnixMillis>);
+
+/// The instances that an answer has, or those that it lacks.
+#[derive(Default)]
+struct Side {
+    count: usize,
+    /// The first of them.
+    shown: Vec<Candidate>,
+}
+
+impl Side {
+    fn add(&mut self, candidate: impl FnOnce() -> Candidate) {
+        self.count += 1;
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push(candidate());
         }
     }
 }
 
-/// What an answer has.
-struct Contents<'a> {
-    code: &'a str,
-    rtype: &'a str,
-    /// Of every record, in lower case.
-    data: HashSet<String>,
-    /// Whether the records lead from an address to hosts.
-    is_reverse: bool,
-    /// The zone that names in the data are in.
-    zone: Option<DomainName>,
+/// An answer, to be compared with instances.
+struct Answer<'a> {
+    explained: Explained,
+    subject: Subject,
+    /// The zone that names in the records are in.
+    zone: Option<&'a DomainName>,
 }
 
-impl<'a> Contents<'a> {
-    fn of(reply: &'a Reply, data: HashSet<String>, subject: Subject, zones: &[DomainName]) -> Self {
-        let is_reverse = subject == Subject::Address;
-        let asked = reply.zone.as_ref().filter(|_| !is_reverse).and_then(|zone| zone.parse().ok());
-        let zone = asked.or_else(|| zones.first().cloned());
-        Self { code: &reply.code, rtype: &reply.rtype, data, is_reverse, zone }
+impl Answer<'_> {
+    /// Why it does not have an instance that is served.
+    fn lacks(&self, instance: &Instance) -> Option<String> {
+        let Explained { reply, rtype, exists, answers, selected, is_full } = &self.explained;
+        let is_without =
+            |family: fn(&IpAddr) -> bool| !instance.registration.addresses.iter().any(|a| family(&a.get()));
+        let reason = match *rtype {
+            _ if self.is_in(answers, instance) => return None,
+            _ if !exists => "this name does not lead to it",
+            rtype::A if is_without(IpAddr::is_ipv4) => "it has no IPv4 address",
+            rtype::AAAA if is_without(IpAddr::is_ipv6) => "it has no IPv6 address",
+            _ if selected.as_ref().is_some_and(|selected| !self.is_in(selected, instance)) => "beyond dns.glob_limit",
+            _ if reply.records.is_empty() => return Some(format!("this name has no {} records", reply.rtype)),
+            _ if *is_full => "beyond the 64 KiB of a message over TCP",
+            _ => "not looked at: too many before it repeat what others have",
+        };
+        Some(reason.to_owned())
     }
 
-    /// Whether a record of an instance that is served is in it.
-    fn has(&self, instance: &service::Instance) -> bool {
-        let registration = &instance.registration;
-        let below = |labels: &[&[u8]]| {
-            let zone = self.zone.iter().flat_map(DomainName::labels);
-            DomainName::from_labels(labels.iter().copied().chain(zone)).map_or(String::new(), |name| name.to_string())
-        };
-        let target = || match instance.host() {
-            Host::Label(label) => below(&[label.as_str().as_bytes()]),
-            Host::Foreign(name) => name.to_string(),
-        };
-        let id = instance.id();
-        let data = match self.rtype {
-            "A" | "AAAA" => {
-                return registration.addresses.iter().any(|address| self.data.contains(&address.get().to_string()));
-            }
-            "PTR" if self.is_reverse => target(),
-            "PTR" => {
-                let service = format!("_{}", id.service_type().service());
-                let transport = id.service_type().transport().label();
-                below(&[id.instance().as_str().as_bytes(), service.as_bytes(), transport.as_bytes()])
-            }
-            "SRV" => {
-                let (priority, weight, port) = (registration.priority, registration.weight, registration.port);
-                format!("{priority} {weight} {port} {}", target())
-            }
-            _ => return !self.data.is_empty(),
-        };
-        self.data.contains(&data.to_ascii_lowercase())
+    /// Whether a record of an instance is among these.
+    fn is_in(&self, data: &HashSet<Datum>, instance: &Instance) -> bool {
+        let addresses = || instance.registration.addresses.iter().any(|a| data.contains(&Datum::Address(a.get())));
+        let has = |datum: Option<Datum>| datum.is_some_and(|datum| data.contains(&datum));
+        match self.explained.rtype {
+            rtype::A | rtype::AAAA => addresses(),
+            rtype::PTR => has(self.pointer(instance)),
+            rtype::SRV => has(self.srv(instance)),
+            rtype::ANY => addresses() || has(self.pointer(instance)) || has(self.srv(instance)),
+            // Of an instance, which alone has such records.
+            _ => !self.explained.reply.records.is_empty(),
+        }
     }
-}
 
-/// Why the answer does not have an instance.
-fn reason(slot: &Slot, instance: &Arc<service::Instance>, answer: &Contents<'_>) -> Option<String> {
-    let effective = slot.effective();
-    // One that is down hides nothing, and nothing but that keeps it out: what is served may be of a lower source.
-    if !Arc::ptr_eq(effective, instance) && instance.status() != Status::Down {
-        return Some(format!("hidden by what {} says of the same name", effective.origin.source()));
+    fn pointer(&self, instance: &Instance) -> Option<Datum> {
+        let target = if self.subject == Subject::Address { self.target(instance) } else { self.name(instance) };
+        target.map(Datum::Name)
     }
-    if let Some(reason) = not_served(instance) {
-        return Some(reason);
+
+    fn srv(&self, instance: &Instance) -> Option<Datum> {
+        let Registration { priority, weight, port, .. } = instance.registration;
+        let target = self.target(instance)?;
+        Some(Datum::Srv { priority, weight, port: port.get(), target })
     }
-    let lacks = |family: fn(&IpAddr) -> bool| !instance.registration.addresses.iter().any(|a| family(&a.get()));
-    match answer.rtype {
-        _ if answer.has(instance) => None,
-        _ if answer.code != "NOERROR" => Some("this name does not lead to it".to_owned()),
-        "A" if lacks(IpAddr::is_ipv4) => Some("it has no IPv4 address".to_owned()),
-        "AAAA" if lacks(IpAddr::is_ipv6) => Some("it has no IPv6 address".to_owned()),
-        rtype if answer.data.is_empty() => Some(format!("this name has no {rtype} records")),
-        _ => Some("beyond dns.glob_limit, or what fits into 64 KiB".to_owned()),
+
+    fn target(&self, instance: &Instance) -> Option<DomainName> {
+        match instance.host() {
+            Host::Label(label) => self.below(&[label.as_str()]),
+            Host::Foreign(name) => Some(name.clone()),
+        }
+    }
+
+    fn name(&self, instance: &Instance) -> Option<DomainName> {
+        let (id, service_type) = (instance.id(), instance.id().service_type());
+        let service = format!("_{}", service_type.service());
+        self.below(&[id.instance().as_str(), &service, service_type.transport().label()])
+    }
+
+    fn below(&self, labels: &[&str]) -> Option<DomainName> {
+        let labels = labels.iter().map(|label| label.as_bytes());
+        DomainName::from_labels(labels.chain(self.zone?.labels())).ok()
     }
 }
 
 /// Why DNS does not have an instance at all.
-fn not_served(instance: &service::Instance) -> Option<String> {
+fn not_served(instance: &Instance, lapsed_at: impl FnOnce() -> Option<UnixMillis>) -> Option<Reason> {
     let facts = &instance.facts;
-    match instance.status() {
-        Status::Up => instance.withheld().map(|withheld| withheld.to_string()),
-        Status::Starting => Some("it says that it is starting".to_owned()),
-        Status::OutOfService if facts.drained => Some("drained by an operator".to_owned()),
-        Status::OutOfService => Some("it left".to_owned()),
-        Status::Down => Some(match &facts.check {
-            _ if facts.lapsed.is_some() => "its lease lapsed".to_owned(),
+    let reason = match instance.status() {
+        Status::Up => return instance.withheld().map(|withheld| (withheld.to_string(), None)),
+        Status::Starting => "it says that it is starting".to_owned(),
+        Status::OutOfService if facts.drained => "drained by an operator".to_owned(),
+        Status::OutOfService => "it left".to_owned(),
+        Status::Down => match &facts.check {
+            _ if facts.lapsed.is_some() => return Some(("its lease lapsed".to_owned(), lapsed_at())),
             Check::Failing(reason) => format!("its check fails: {reason}"),
             Check::None | Check::Passing => "down".to_owned(),
-        }),
-    }
+        },
+    };
+    Some((reason, facts.since))
 }

@@ -102,7 +102,6 @@ impl Edge {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
     use std::net::IpAddr;
     use std::path::Path;
 
@@ -111,12 +110,12 @@ mod tests {
     use super::super::turn::Turn;
     use super::super::{Config, NameServer, guard};
     use super::*;
-    use crate::api::{Json, Registration, Reply, Terms};
+    use crate::api::{Explained, Json, Registration, Terms};
     use crate::http::metrics::Requests;
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Source};
     use crate::store::{self, Store};
-    use crate::zone::{self, Snapshot, Subject};
+    use crate::zone::{self, Snapshot};
 
     #[derive(Debug)]
     struct Silent;
@@ -126,13 +125,7 @@ mod tests {
             None
         }
 
-        fn explain(
-            &self,
-            _: &Snapshot,
-            _: &DomainName,
-            _: Option<u16>,
-            _: IpAddr,
-        ) -> (Subject, Reply, HashSet<String>) {
+        fn explain(&self, _: &Snapshot, _: &DomainName, _: Option<u16>, _: IpAddr) -> Explained {
             unreachable!("nobody asks for an explanation here")
         }
     }

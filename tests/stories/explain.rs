@@ -1,5 +1,6 @@
 //! Why an answer is what it is: over HTTP and from the command line, beside what dig gets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,17 @@ fn explain(portolan: &Portolan, query: &str) -> Value {
 fn candidate<'a>(explanation: &'a Value, label: &str) -> &'a Value {
     let all = explanation["instances"].as_array().unwrap();
     all.iter().find(|one| one["name"].as_str().unwrap().starts_with(&format!("{label}."))).unwrap()
+}
+
+/// Registers all of them, a thousand at a time.
+fn register(portolan: &Portolan, all: impl Iterator<Item = Value>) {
+    for some in all.collect::<Vec<_>>().chunks(1000) {
+        portolan.post("/v1/heartbeat", &json!(some)).expect(200);
+    }
+}
+
+fn set_status(portolan: &Portolan, instance: &str, status: &Value) {
+    portolan.request("PUT", &format!("/v1/instances/{instance}/status"), &[], &status.to_string()).expect(200);
 }
 
 #[test]
@@ -52,8 +64,11 @@ fn each_instance_is_in_the_answer_or_has_a_reason_not_to_be() {
         let one = candidate(&lapsed, label);
         assert_eq!((&one["answered"], &one["reason"]), (&json!(false), &json!(reason)), "{lapsed}");
     }
-    assert!(candidate(&lapsed, "short")["since"].is_string());
-    assert_eq!(candidate(&lapsed, "up")["answered"], true);
+    for label in ["starting", "drained", "failing", "short"] {
+        assert!(candidate(&lapsed, label)["since"].is_string(), "{lapsed}");
+    }
+    let up = candidate(&lapsed, "up");
+    assert_eq!((&up["answered"], &up["since"]), (&json!(true), &Value::Null));
     assert_eq!((&lapsed["answered"], &lapsed["left_out"]), (&json!(1), &json!(4)));
 
     let asked = ask(portolan.dns, &["SRV", "_auth._tcp.registry.local"]);
@@ -69,17 +84,26 @@ fn each_instance_is_in_the_answer_or_has_a_reason_not_to_be() {
 #[test]
 fn sizes_and_truncation_are_those_that_dig_sees() {
     let portolan = Portolan::start(&[]);
-    for n in 0..60 {
-        portolan.heartbeat(&json!({"service": "many", "instance": format!("m{n}"), "host": format!("h{n}"), "addresses": ["10.0.0.1"], "port": 80}));
+    // Names of one length: which of them a truncated reply has is left to chance.
+    for (service, count) in [("many", 60), ("few", 3)] {
+        let instance = |n: usize| {
+            let host = format!("{service}{n:02}");
+            json!({"service": service, "instance": host, "host": host, "addresses": ["10.0.0.1"], "port": 80})
+        };
+        register(&portolan, (0..count).map(instance));
+        compare_sizes(&portolan, &format!("_{service}._tcp.registry.local"));
     }
-    let explanation = explain(&portolan, "name=_many._tcp.registry.local");
+}
+
+fn compare_sizes(portolan: &Portolan, name: &str) {
+    let explanation = explain(portolan, &format!("name={name}"));
     assert_eq!(explanation["type"], "SRV", "what one would ask for first");
     for (size, arguments) in explanation["sizes"].as_array().unwrap().iter().zip([
         &["+noedns", "+ignore", "+notcp"][..],
         &["+edns=0", "+bufsize=1232", "+nocookie", "+ignore", "+notcp"],
         &["+noedns", "+tcp"],
     ]) {
-        let reply = ask(portolan.dns, &[arguments, &["SRV", "_many._tcp.registry.local"]].concat());
+        let reply = ask(portolan.dns, &[arguments, &["SRV", name]].concat());
         assert_eq!(size["truncated"], reply.has("tc"), "{size}");
         assert_eq!(size["answers"], reply.data().len(), "{size}");
     }
@@ -164,6 +188,109 @@ fn what_a_limit_leaves_out_is_told_one_by_one() {
             assert!(one["answered"] == true || one["reason"].as_str().unwrap().contains("dns.glob_limit"), "{one}");
         }
     }
+}
+
+#[test]
+fn since_when_a_status_is_stands_through_heartbeats_and_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let body = json!({"service": "auth", "instance": "a1", "host": "web1", "addresses": ["10.0.0.1"], "port": 80});
+    let told = |portolan: &Portolan| {
+        let explanation = explain(portolan, "name=_auth._tcp.registry.local");
+        let one = candidate(&explanation, "a1");
+        (one["reason"].clone(), one["since"].clone())
+    };
+    let portolan = Portolan::start_in(data.path(), &[]);
+    portolan.heartbeat(&body);
+    let before = jiff::Timestamp::now();
+    set_status(&portolan, "_auth._tcp/a1", &json!({"status": "out-of-service"}));
+    let (reason, since) = told(&portolan);
+    assert_eq!(reason, "drained by an operator");
+    let at: jiff::Timestamp = since.as_str().unwrap().parse().unwrap();
+    // It counts in milliseconds.
+    assert!(at.as_millisecond() >= before.as_millisecond() && at <= jiff::Timestamp::now(), "{at}");
+    let mut other = body.clone();
+    other["port"] = json!(81);
+    portolan.heartbeat(&other);
+    assert_eq!(told(&portolan), (reason.clone(), since.clone()), "a heartbeat is none of the operator's");
+    let text = portolan.cli(&["explain", "_auth._tcp.registry.local"]).output().unwrap().stdout;
+    assert!(String::from_utf8(text).unwrap().contains("drained by an operator, "));
+    portolan.kill();
+    let portolan = Portolan::start_in(data.path(), &[]);
+    assert_eq!(told(&portolan), (reason, since), "restarted");
+    set_status(&portolan, "_auth._tcp/a1", &json!({"status": "up"}));
+    assert_eq!(told(&portolan), (Value::Null, Value::Null));
+}
+
+#[test]
+fn one_that_is_left_out_is_shown_however_many_are_answered() {
+    let portolan = Portolan::start(&[]);
+    let instance = |n: usize| {
+        let host = format!("h{n:04}");
+        json!({"service": "many", "instance": host, "host": host, "addresses": ["10.0.0.1"], "port": 80})
+    };
+    register(&portolan, (0..251).map(instance));
+    set_status(&portolan, "_many._tcp/h0250", &json!({"status": "out-of-service"}));
+    let explanation = explain(&portolan, "name=_many._tcp.registry.local&type=SRV");
+    let counts = |explanation: &Value| {
+        ["answered", "left_out", "not_shown"]
+            .map(|count| usize::try_from(explanation[count].as_u64().unwrap()).unwrap())
+    };
+    assert_eq!(counts(&explanation), [250, 1, 51]);
+    assert_eq!(explanation["instances"].as_array().unwrap().len(), 200);
+    assert_eq!(candidate(&explanation, "h0250")["reason"], "drained by an operator");
+    let text = run(&mut portolan.cli(&["explain", "_many._tcp.registry.local", "SRV"]));
+    assert!(text.contains("250 in the answer, 1 left out, 51 of these not shown"), "{text}");
+
+    // More than a message holds.
+    set_status(&portolan, "_many._tcp/h0250", &json!({"status": "up"}));
+    register(&portolan, (251..4_000).map(instance));
+    let explanation = explain(&portolan, "name=_many._tcp.registry.local&type=SRV");
+    let found = ask(portolan.dns, &["+tcp", "+noedns", "SRV", "_many._tcp.registry.local"]).data().len();
+    assert!(found < 4_000, "{found}");
+    assert_eq!(counts(&explanation), [found, 4_000 - found, 3_800]);
+    let all = explanation["instances"].as_array().unwrap();
+    let (left_out, answered) = all.split_at(100);
+    assert!(left_out.iter().all(|one| one["reason"] == "beyond the 64 KiB of a message over TCP"), "{left_out:?}");
+    assert!(answered.iter().all(|one| one["answered"] == true), "{answered:?}");
+    assert_eq!(answered.len(), 100);
+}
+
+#[test]
+fn what_limits_an_answer_is_told_apart() {
+    let limit = 1_660;
+    let portolan = Launch::new().env("PORTOLAN_DNS_GLOB_LIMIT", &limit.to_string()).start();
+    let instance = |n: usize| {
+        let host = format!("h{n:04}");
+        json!({"service": "many", "instance": host, "host": host, "addresses": ["10.0.0.1"], "port": 80})
+    };
+    register(&portolan, (0..1_700).map(instance));
+    let left_out = |name: &str| {
+        let explanation = explain(&portolan, &format!("name={name}.registry.local&type=SRV"));
+        let mut counts = BTreeMap::new();
+        for reason in explanation["instances"].as_array().unwrap().iter().filter_map(|one| one["reason"].as_str()) {
+            *counts.entry(reason.to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    let found = ask(portolan.dns, &["+tcp", "+noedns", "SRV", "*._many._tcp.registry.local"]).data().len();
+    assert!(found < limit, "{found}");
+    let (glob, size) = ("beyond dns.glob_limit", "beyond the 64 KiB of a message over TCP");
+    let counts = |counts: &[(&str, usize)]| counts.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();
+    assert_eq!(left_out("*._many._tcp"), counts(&[(glob, 1_700 - limit), (size, limit - found)]));
+    assert_eq!(left_out("_many._tcp"), counts(&[(size, 1_700 - found)]));
+    assert_eq!(left_out("h1*._many._tcp"), counts(&[]));
+
+    // More repeats than an answer looks at: what comes behind them is not found, however small the answer is.
+    let shared = |n: usize| {
+        let (host, priority) = if n < 33_000 { ("shared", 0) } else { ("last", 1) };
+        json!({"service": "repeats", "instance": format!("r{n}"), "host": host, "addresses": ["10.0.0.1"], "port": 80,
+            "priority": priority})
+    };
+    register(&portolan, (0..33_001).map(shared));
+    let repeats = "not looked at: too many before it repeat what others have";
+    assert_eq!(left_out("_repeats._tcp"), counts(&[(repeats, 1)]));
+    // The limit is on what is examined as well, and may leave nothing.
+    assert_eq!(left_out("*33000._repeats._tcp"), counts(&[(glob, 1)]));
 }
 
 #[test]
