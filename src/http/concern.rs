@@ -11,12 +11,10 @@ use crate::zone::Subject;
 /// The instances that a name is about.
 pub(super) enum Concern {
     Nobody,
-    /// On this host.
-    Host(String),
+    /// On the host of this name, or of a service of this name over either transport: one label may be both.
+    Label(String),
     /// With this address.
     Address(IpAddr),
-    /// Of a service of this name, over either transport.
-    Addresses(String),
     /// Of service types, perhaps of some of their names, or in a subtype.
     Services {
         service: String,
@@ -29,7 +27,7 @@ pub(super) enum Concern {
 }
 
 impl Concern {
-    /// Reads a name that is in one of `zones`, or an address. What a single label is, `subject` says.
+    /// Reads a name that is in one of `zones`, or an address, where `subject` says that it is in a zone of ours.
     pub(super) fn of(name: &DomainName, zones: &[DomainName], subject: Subject) -> Self {
         let Some(labels) = zones.iter().find_map(|zone| name.labels_below(zone)) else {
             // Of an address in a reverse zone, also where all instances that have it are down.
@@ -38,8 +36,7 @@ impl Concern {
         };
         let texts: Option<Vec<_>> = labels.iter().map(|label| std::str::from_utf8(label).ok()).collect();
         match texts.as_deref() {
-            Some([label]) if subject == Subject::Host => Self::Host((*label).to_owned()),
-            Some([label]) => Self::Addresses((*label).to_owned()),
+            Some([label]) => Self::Label((*label).to_owned()),
             Some([service, transport]) => Self::services(service, transport, None, None),
             Some([instance, service, transport]) => Self::services(service, transport, Some(Glob::new(instance)), None),
             Some([subtype, sub, service, transport]) if sub.eq_ignore_ascii_case("_sub") => {
@@ -67,27 +64,31 @@ impl Concern {
         Box::new(all.map(|(_, slot)| slot).filter(means))
     }
 
+    /// Whether a label that is a host and a service is, as `subject` says, the one that an instance has no part in.
+    pub(super) fn passes_over(&self, instance: &Instance, subject: Subject) -> bool {
+        match (self, subject) {
+            (Self::Label(label), Subject::Host) => !is_on(instance, label),
+            (Self::Label(label), Subject::Addresses) => !is_of(instance, label),
+            _ => false,
+        }
+    }
+
     /// The service types, where they are known by name.
     fn types(&self) -> Option<Vec<ServiceType>> {
         let of = |service: &str, transport: Transport| format!("{service}.{}", transport.label()).parse().ok();
         match self {
             Self::Nobody => Some(Vec::new()),
-            Self::Addresses(label) => {
-                let both = [Transport::Tcp, Transport::Udp].map(|transport| of(&format!("_{label}"), transport));
-                Some(both.into_iter().flatten().collect())
-            }
             Self::Services { service, transport, .. } => {
                 (!Glob::is_pattern(service)).then(|| of(service, *transport).into_iter().collect())
             }
-            Self::Host(_) | Self::Address(_) => None,
+            Self::Label(_) | Self::Address(_) => None,
         }
     }
 
     fn is_of_type(&self, service_type: &ServiceType) -> bool {
         match self {
             Self::Nobody => false,
-            Self::Host(_) | Self::Address(_) => true,
-            Self::Addresses(label) => service_type.service().eq_ignore_ascii_case(label),
+            Self::Label(_) | Self::Address(_) => true,
             Self::Services { pattern, transport, .. } => {
                 service_type.transport() == *transport && pattern.matches(&format!("_{}", service_type.service()))
             }
@@ -98,11 +99,8 @@ impl Concern {
     fn means(&self, instance: &Instance) -> bool {
         match self {
             Self::Nobody => false,
-            Self::Host(label) => {
-                matches!(instance.host(), Host::Label(host) if host.as_str().eq_ignore_ascii_case(label))
-            }
+            Self::Label(label) => is_on(instance, label) || is_of(instance, label),
             Self::Address(address) => instance.registration.addresses.iter().any(|own| own.get() == *address),
-            Self::Addresses(_) => true,
             Self::Services { instance: wanted, subtype, .. } => {
                 let name = instance.id().instance().as_str();
                 wanted.as_ref().is_none_or(|wanted| wanted.matches(name))
@@ -110,6 +108,16 @@ impl Concern {
             }
         }
     }
+}
+
+/// Whether an instance runs on the host of this label.
+fn is_on(instance: &Instance, label: &str) -> bool {
+    matches!(instance.host(), Host::Label(host) if host.as_str().eq_ignore_ascii_case(label))
+}
+
+/// Whether an instance is of the service of this name.
+fn is_of(instance: &Instance, label: &str) -> bool {
+    instance.id().service_type().service().eq_ignore_ascii_case(label)
 }
 
 /// The address that a name in a reverse zone is of, where it is of a whole one (RFC 1035 §3.5, RFC 3596 §2.5).

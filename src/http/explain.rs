@@ -70,7 +70,7 @@ impl Edge {
         let (subject, zone) = state.zone.subject(&Question { name: name.as_wire(), rtype: 0, globs: None });
         let concern = Concern::of(name, &self.terms.zones, subject);
         let zone = zone.filter(|_| subject != Subject::Address).or_else(|| self.terms.zones.first());
-        let answer = Answer { explained, subject, zone };
+        let answer = Answer { explained, concern: &concern, subject, zone };
         let (mut has, mut lacks) = (Side::default(), Side::default());
         for slot in concern.slots(&state) {
             for instance in slot.instances() {
@@ -129,6 +129,7 @@ impl Side {
 /// An answer, to be compared with instances.
 struct Answer<'a> {
     explained: Explained,
+    concern: &'a Concern,
     subject: Subject,
     /// The zone that names in the records are in.
     zone: Option<&'a DomainName>,
@@ -143,6 +144,10 @@ impl Answer<'_> {
         let reason = match *rtype {
             _ if self.is_in(answers, instance) => return None,
             _ if !exists => "this name does not lead to it",
+            _ if self.concern.passes_over(instance, self.subject) => match self.subject {
+                Subject::Host => "the host of this name comes before the service",
+                _ => "the service of this name has a higher source and comes before the host",
+            },
             rtype::A if is_without(IpAddr::is_ipv4) => "it has no IPv4 address",
             rtype::AAAA if is_without(IpAddr::is_ipv6) => "it has no IPv6 address",
             _ if selected.as_ref().is_some_and(|selected| !self.is_in(selected, instance)) => "beyond dns.glob_limit",

@@ -294,6 +294,41 @@ fn what_limits_an_answer_is_told_apart() {
 }
 
 #[test]
+fn a_host_with_nothing_up_tells_why() {
+    let portolan = Portolan::start(&[]);
+    for (instance, service, host) in [("a1", "auth", "web1"), ("a2", "auth", "web1"), ("b1", "web1", "other")] {
+        portolan.heartbeat(&json!({"service": service, "instance": instance, "host": host,
+            "addresses": ["10.0.0.1"], "port": 80}));
+    }
+    let told = || explain(&portolan, "name=web1.registry.local&type=A");
+    let reason = |explanation: &Value, label: &str| candidate(explanation, label)["reason"].clone();
+    set_status(&portolan, "_web1._tcp/b1", &json!({"status": "down", "reason": "no route"}));
+    set_status(&portolan, "_auth._tcp/a1", &json!({"status": "out-of-service"}));
+    let some = told();
+    assert_eq!((&some["code"], &some["answered"], &some["left_out"]), (&json!("NOERROR"), &json!(1), &json!(2)));
+    set_status(&portolan, "_auth._tcp/a2", &json!({"status": "starting"}));
+    let none = told();
+    assert_eq!((&none["code"], &none["answered"], &none["left_out"]), (&json!("NXDOMAIN"), &json!(0), &json!(3)));
+    assert_eq!(reason(&none, "a1"), "drained by an operator");
+    assert_eq!(reason(&none, "a2"), "it says that it is starting");
+    assert_eq!(reason(&none, "b1"), "its check fails: no route", "a service may have that name, too");
+    assert!(ask(portolan.dns, &["A", "web1.registry.local"]).is_negative("NXDOMAIN"));
+}
+
+#[test]
+fn of_a_host_and_a_service_of_one_name_the_one_that_is_passed_over_is_told() {
+    let portolan = Portolan::start(&[]);
+    for (service, host, address) in [("auth", "web1", "10.0.0.1"), ("web1", "other", "10.0.0.2")] {
+        portolan.heartbeat(&json!({"service": service, "instance": service, "host": host,
+            "addresses": [address], "port": 80}));
+    }
+    let explanation = explain(&portolan, "name=web1.registry.local&type=A");
+    assert_eq!(candidate(&explanation, "auth")["answered"], true);
+    assert_eq!(candidate(&explanation, "web1")["reason"], "the host of this name comes before the service");
+    assert_eq!(ask(portolan.dns, &["A", "web1.registry.local"]).data(), ["10.0.0.1"]);
+}
+
+#[test]
 fn what_a_link_says_of_a_name_is_hidden_by_what_the_api_says_until_that_is_down() {
     let net = Net::enter();
     let host = net.host();
