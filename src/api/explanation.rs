@@ -106,7 +106,7 @@ pub struct Size {
     pub octets: usize,
     /// Records asked for.
     pub answers: usize,
-    /// Records that go along with them.
+    /// Records that go along with them, OPT left out.
     pub additionals: usize,
     /// Whether TC sends the client to TCP.
     pub truncated: bool,

@@ -47,9 +47,9 @@ impl Messages {
         let whole = reply(&tcp, &question, false);
         let is_full = whole.len() + RECORD_MAX > usize::from(u16::MAX);
         let sizes = [
-            size("UDP", DATAGRAM_MIN, &reply(&udp, &question, false)),
-            size("UDP with EDNS", DATAGRAM_MAX, &reply(&udp, &question, true)),
-            size("TCP", u16::MAX, &whole),
+            size("UDP", DATAGRAM_MIN, &reply(&udp, &question, false), 0),
+            size("UDP with EDNS", DATAGRAM_MAX, &reply(&udp, &question, true), 1),
+            size("TCP", u16::MAX, &whole, 0),
         ];
         let whole = Message::from_vec(&whole).unwrap_or_else(|_| Message::query());
         let (ttl, ttl_from) = match (whole.answers.first(), whole.authorities.first()) {
@@ -143,14 +143,15 @@ fn reply(context: &Context<'_>, question: &Question<'_>, with_edns: bool) -> Vec
     buffer
 }
 
-fn size(transport: &str, limit: u16, reply: &[u8]) -> Size {
+/// Of a reply that has so many OPT records.
+fn size(transport: &str, limit: u16, reply: &[u8], opts: usize) -> Size {
     let count = |at: usize| reply.get(at..at + 2).map_or(0, |n| usize::from(u16::from_be_bytes([n[0], n[1]])));
     Size {
         transport: transport.to_owned(),
         limit: usize::from(limit),
         octets: reply.len(),
         answers: count(6),
-        additionals: count(10),
+        additionals: count(10).saturating_sub(opts),
         truncated: reply.get(2).is_some_and(|flags| flags & super::reply::TRUNCATED != 0),
     }
 }

@@ -106,6 +106,8 @@ fn compare_sizes(portolan: &Portolan, name: &str) {
         let reply = ask(portolan.dns, &[arguments, &["SRV", name]].concat());
         assert_eq!(size["truncated"], reply.has("tc"), "{size}");
         assert_eq!(size["answers"], reply.data().len(), "{size}");
+        assert_eq!(size["additionals"], reply.additional.len(), "{size}");
+        assert_eq!(size["octets"], reply.size, "{size}");
     }
 }
 
