@@ -331,6 +331,25 @@ fn of_a_host_and_a_service_of_one_name_the_one_that_is_passed_over_is_told() {
 }
 
 #[test]
+fn a_host_of_the_link_tells_that_a_service_of_its_name_comes_before_it() {
+    let net = Net::enter();
+    let host = net.host();
+    let portolan = Portolan::start(&["--mdns"]);
+    let announced = json!({"type": "_demo._udp", "name": "linked", "host": "board", "port": 7, "txt": "00",
+        "addresses": [host.ipv4()]});
+    let _announcer = host.zeroconf(&announced);
+    let told = || explain(&portolan, "name=board.registry.local&type=A");
+    wait_until("the link's is served", Duration::from_secs(15), || (told()["answered"] == 1).then_some(()));
+    portolan.heartbeat(&json!({"service": "board", "instance": "b1", "host": "web1", "addresses": ["10.0.0.1"],
+        "port": 80}));
+    let explanation = told();
+    let reason = "the service of this name has a higher source and comes before the host";
+    assert_eq!(candidate(&explanation, "linked")["reason"], reason);
+    assert_eq!(candidate(&explanation, "b1")["answered"], true);
+    assert_eq!(ask(portolan.dns, &["A", "board.registry.local"]).data(), ["10.0.0.1"]);
+}
+
+#[test]
 fn what_a_link_says_of_a_name_is_hidden_by_what_the_api_says_until_that_is_down() {
     let net = Net::enter();
     let host = net.host();
