@@ -170,15 +170,16 @@ impl Group {
         visit: impl FnMut(&'a Member) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         match &self.lots {
-            Some(lots) if !lots.is_even() => draw(lots.iter(), seed, visit),
+            Some(lots) if !lots.is_even() => draw(lots.iter(None), seed, visit),
             _ => self.members.iter_from(seed).try_for_each(visit),
         }
     }
 
-    /// The members by priority; one lot where they are alike.
-    pub(super) fn lots(&self) -> impl Iterator<Item = Lot<'_>> {
+    /// The members that have addresses of this kind, by priority; one lot where they are alike.
+    pub(super) fn lots_with(&self, family: u8) -> impl Iterator<Item = Lot<'_>> {
         let whole = if self.lots.is_none() { Lot::of(&self.members) } else { None };
-        whole.into_iter().chain(self.lots.iter().flat_map(|lots| lots.iter()))
+        let whole = whole.filter(|lot| lot.families() & family != 0);
+        whole.into_iter().chain(self.lots.iter().flat_map(move |lots| lots.iter(Some(family))))
     }
 
     /// The priority, weight and kinds of addresses that all members have, if they are alike.

@@ -3,18 +3,20 @@
 //! A lot has the members of one priority whose weights have the same number of bits and whose addresses are of the
 //! same kinds. Whoever draws picks a lot by its sum of weights, and from it any member, which he keeps with a chance
 //! of at least one half: so a weighted draw from many thousands looks at a few (RFC 2782's running sum would
-//! walk them all), and a question for AAAA never meets those that have none.
+//! walk them all), and a question for AAAA never meets those that have none. Nor does it meet their lots, of which there
+//! may be one for each of thousands of priorities: lots of the same kinds of addresses lie side by side.
 
 use std::cmp::Ordering;
 
 use imbl::OrdMap;
 
-use super::member::Member;
-use super::set::{Keyed, Set};
+use super::member::{Member, V4, V6};
+use super::set::{Iter, Keyed, Set};
 
 /// All members of a group, once more.
 #[derive(Debug, Clone)]
 pub(super) struct Lots {
+    /// By the kinds of addresses, then by priority.
     all: Set<Kept>,
     /// How many members there are of each priority and weight.
     shares: OrdMap<(u16, u16), u32>,
@@ -85,9 +87,59 @@ impl Lots {
         self.is_even() && self.all.len() <= 1
     }
 
-    /// By priority, the lowest number first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Lot<'_>> {
-        self.all.iter().map(|kept| Lot { kind: kept.kind, members: &kept.members, weight: kept.weight })
+    /// By priority, the lowest number first: all, or those whose members have this kind of addresses.
+    pub(super) fn iter(&self, family: Option<u8>) -> impl Iterator<Item = Lot<'_>> {
+        ByPriority::new(&self.all, family).map(|kept| Lot {
+            kind: kept.kind,
+            members: &kept.members,
+            weight: kept.weight,
+        })
+    }
+}
+
+/// Kinds of addresses, as [`Member::families`] has them.
+const FAMILIES: [u8; 4] = [0, V4, V6, V4 | V6];
+
+/// Lots of several kinds of addresses, merged.
+struct ByPriority<'a> {
+    heads: [Option<&'a Kept>; FAMILIES.len()],
+    rest: [Iter<'a, Kept>; FAMILIES.len()],
+}
+
+impl<'a> ByPriority<'a> {
+    fn new(all: &'a Set<Kept>, family: Option<u8>) -> Self {
+        let mut heads = [None; FAMILIES.len()];
+        let mut rest = FAMILIES.map(|families| all.iter_at(&[families]));
+        for ((head, rest), families) in heads.iter_mut().zip(&mut rest).zip(FAMILIES) {
+            if family.is_none_or(|family| families & family != 0) {
+                *head = rest.next().filter(|kept| kept.families() == families);
+            }
+        }
+        Self { heads, rest }
+    }
+}
+
+impl<'a> Iterator for ByPriority<'a> {
+    type Item = &'a Kept;
+
+    fn next(&mut self) -> Option<&'a Kept> {
+        let heads = self.heads.iter_mut().zip(&mut self.rest);
+        let (head, rest) = heads.filter(|(head, _)| head.is_some()).min_by_key(|(head, _)| head.map(Kept::order))?;
+        let kept = head.take()?;
+        *head = rest.next().filter(|next| next.families() == kept.families());
+        Some(kept)
+    }
+}
+
+impl Kept {
+    fn families(&self) -> u8 {
+        self.kind[0]
+    }
+
+    /// Priority and bits of the weight, and where these are the same, the kinds of addresses.
+    fn order(&self) -> ([u8; 3], u8) {
+        let [families, order @ ..] = self.kind;
+        (order, families)
     }
 }
 
@@ -100,17 +152,19 @@ impl<'a> Lot<'a> {
     }
 
     pub(super) fn priority(&self) -> u16 {
-        u16::from_be_bytes([self.kind[0], self.kind[1]])
+        let [_, high, low, _] = self.kind;
+        u16::from_be_bytes([high, low])
     }
 
     /// More than any weight in it: a power of two, and 1 where all are 0.
     pub(super) fn ceiling(&self) -> u32 {
-        1 << self.kind[2]
+        let [.., bits] = self.kind;
+        1 << bits
     }
 
     /// The kinds of addresses, as [`Member::families`] has them.
     pub(super) fn families(&self) -> u8 {
-        self.kind[3]
+        self.kind[0]
     }
 }
 
@@ -126,11 +180,11 @@ impl Keyed for Kept {
 }
 
 impl Member {
-    /// What sorts it into a lot: priority, bits of the weight, kinds of addresses.
+    /// What sorts it into a lot: kinds of addresses, priority, bits of the weight.
     fn kind(&self) -> [u8; 4] {
         let [high, low] = self.priority().to_be_bytes();
         let bits = u8::try_from(u16::BITS - self.weight().leading_zeros()).expect("at most 16");
-        [high, low, bits, self.families()]
+        [self.families(), high, low, bits]
     }
 
     /// Priority, weight and kinds of addresses: members that are alike in them need no drawing.

@@ -36,7 +36,7 @@ impl<'a> Pool<'a> {
 
     /// Whether an instance has addresses of this kind: [`V4`] or [`V6`].
     pub(super) fn has(&self, family: u8) -> bool {
-        self.groups().flat_map(Group::lots).any(|lot| lot.families() & family != 0)
+        self.groups().any(|group| group.lots_with(family).next().is_some())
     }
 
     /// Hands every address to `visit` once, until that or the patience breaks.
@@ -81,14 +81,15 @@ impl<'a> Pool<'a> {
         if first.is_some() && alike.all(|other| other == first) {
             return self.in_turn(seed).try_for_each(visit);
         }
-        let lots = |group: Option<&'a Group>| group.into_iter().flat_map(Group::lots).peekable();
+        let lots =
+            |group: Option<&'a Group>| group.into_iter().flat_map(move |group| group.lots_with(family)).peekable();
         let (mut tcp, mut udp) = (lots(tcp), lots(udp));
         let by_priority = std::iter::from_fn(|| match (tcp.peek(), udp.peek()) {
             (Some(one), Some(other)) if one.priority() > other.priority() => udp.next(),
             (Some(_), _) => tcp.next(),
             (None, _) => udp.next(),
         });
-        draw(by_priority.filter(|lot| lot.families() & family != 0), seed, visit)
+        draw(by_priority, seed, visit)
     }
 
     /// All instances, beginning with one that `seed` picks.

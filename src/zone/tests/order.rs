@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use super::super::{Answer, Question, Rdata, rtype};
 use super::{Fixture, ROOM, at};
@@ -131,6 +132,42 @@ fn few_of_many_that_have_an_ipv6_address_are_found() {
     assert_eq!(zone.ask("auth.registry.local", rtype::A).len(), 301);
     zone.change(Some(&six), None);
     assert_eq!(zone.ask("auth.registry.local", rtype::AAAA), ["NODATA"]);
+}
+
+#[test]
+fn few_that_have_an_ipv6_address_behind_thousands_of_priorities_are_found_as_soon_as_behind_a_few() {
+    let zone = |priorities: u16, last: &[&str]| {
+        let mut zone = Fixture::new();
+        for n in 0..priorities {
+            let registration =
+                at("auth", &format!("a{n}"), &format!("web{n}"), &[&format!("10.0.{}.{}", n >> 8, n & 255)]);
+            zone.add(Registration { priority: n, ..registration });
+        }
+        zone.add(Registration { priority: u16::MAX, ..at("auth", "last", "last", last) });
+        zone
+    };
+    let name: DomainName = "auth.registry.local".parse().unwrap();
+    let question = Question { name: name.as_wire(), rtype: rtype::AAAA, globs: None };
+    // The quickest of many: the others were interrupted.
+    let took = |zone: &Fixture, expected: usize| {
+        let tries = (0..200).map(|seed| {
+            let (start, mut count) = (Instant::now(), 0);
+            if let Answer::Records(records) = zone.zone.answer(&question) {
+                let _ = records.answer.records(seed, ROOM, |_| {
+                    count += 1;
+                    ControlFlow::Continue(())
+                });
+            }
+            assert_eq!(count, expected);
+            start.elapsed()
+        });
+        tries.min().unwrap()
+    };
+    for (last, expected) in [(&["2001:db8::6"], 1), (&["10.1.0.6"], 0)] {
+        let [few, thousands] = [10, 5_000].map(|priorities| took(&zone(priorities, last), expected));
+        // Five hundred times as many lots, which are searched by halving.
+        assert!(thousands < few * 20, "{thousands:?} instead of {few:?} for {expected}");
+    }
 }
 
 /// Octets of a datagram.
