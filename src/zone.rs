@@ -8,12 +8,12 @@
 //! count its questions (`place`).
 //!
 //! A question's name is cut into labels (`labels`), and what is there (`lookup`, `glob`) is handed out as views
-//! (`answer`): owner names, PTR targets and the zone's own records (`apex`) are put together while a message is
-//! written, and the addresses of a service are gathered from its instances (`pool`). Instances come in turn, or where
-//! priorities and weights differ, drawn (`draw`) from lots of similar weight (`lots`), with random numbers that all
-//! follow from one seed (`chance`). What several of them repeat is given once: addresses and hosts (`seen`), SRV
-//! records (`distinct`); and one gives up where nothing new comes. What a name is, for people, is told apart from
-//! its records (`subject`).
+//! (`answer`, `rrset`, `additionals`): owner names, PTR targets and the zone's own records (`apex`) are put together
+//! while a message is written, and the addresses of a service are gathered from its instances (`pool`). Instances come
+//! in turn, or where priorities and weights differ, drawn (`draw`) from lots of similar weight (`lots`), with random
+//! numbers that all follow from one seed (`chance`). What several of them repeat is given once: addresses and hosts
+//! (`seen`), SRV records (`distinct`); and one gives up where nothing new comes. What a name is, for people, is told
+//! apart from its records (`subject`).
 //!
 //! Reverse zones (`reverse`) have no instances but addresses, each with the hosts that have it (`pointer`).
 //!
@@ -30,6 +30,7 @@
 //! sooner and pays for it with a third of a million copied records when one instance of a large service comes,
 //! with every zone's own copy, and with several times the memory.
 
+mod additionals;
 mod ahead;
 mod answer;
 mod apex;
@@ -48,6 +49,7 @@ mod place;
 mod pointer;
 mod pool;
 mod reverse;
+mod rrset;
 mod seen;
 mod set;
 mod snapshot;
@@ -65,12 +67,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{DomainName, NAME_MAX};
 
-pub use answer::{Answer, Name, Rdata, Records, Remark, Rrset, rtype};
+pub use answer::{Answer, Records, Remark};
 pub(crate) use chance::Chance;
 pub use glob::Globs;
 pub use lookup::Question;
 pub use place::Place;
 pub use reverse::reverse_name;
+pub use rrset::{Name, Rdata, Rrset, rtype};
 pub use snapshot::{Sizes, Snapshot};
 pub use subject::Subject;
 #[cfg(test)]

@@ -10,12 +10,12 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::answer::rtype;
 use super::group::Service;
 use super::host::Host;
 use super::index::Slot;
 use super::lookup::{SHORT, TCP, UDP};
 use super::member::Member;
+use super::rrset::rtype;
 use super::snapshot::Snapshot;
 
 /// Ways that are gone side by side, at most: as many as a batch has questions.

@@ -3,7 +3,7 @@
 //! First the name alone decides what is there, then the type picks from it: so a name that exists never becomes
 //! NXDOMAIN for the type that was asked (RFC 2308 §2.2).
 
-use super::answer::{Answer, Data, Records, Remark, Rrset, rtype};
+use super::answer::{Answer, Records, Remark};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::{Cut, Globs, Matches};
 use super::group::{Group, Service};
@@ -13,6 +13,7 @@ use super::member::Member;
 use super::place::Place;
 use super::pointer::HostName;
 use super::pool::Pool;
+use super::rrset::{Data, Rrset, rtype};
 use super::set::Set;
 use super::snapshot::Snapshot;
 use super::ttl::Ttls;

@@ -12,10 +12,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::answer::{Answer, Name, Records};
+use super::answer::{Answer, Records};
 use super::lookup::{Found, Question};
 use super::member::Member;
 use super::pointer::{self, Pointers};
+use super::rrset::Name;
 use super::set::{Keyed, Set};
 use super::snapshot::Snapshot;
 use crate::service::{DomainName, NAME_MAX, split_string};
