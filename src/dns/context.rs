@@ -9,7 +9,7 @@ use super::transport::Transport;
 use crate::zone::{self, Answer, Chance, Snapshot, rtype};
 
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
-const CLASS_IN: u16 = 1;
+pub(super) const CLASS_IN: u16 = 1;
 
 /// What an answer depends on besides the question.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use hickory_server::proto::op::Message;
 use hickory_server::proto::rr::{Name, RData, Record, RecordType};
 
-use super::context::{Context, Question};
+use super::context::{CLASS_IN, Context, Question};
 use super::edns::{DATAGRAM_MAX, DATAGRAM_MIN};
 use super::extended_error::ExtendedError;
 use super::messages::Messages;
@@ -19,7 +19,6 @@ use crate::zone::{self, Answer, Rdata, Remark, Snapshot, rtype};
 
 /// Records that are shown, at most: they are for people.
 const SHOWN_MAX: usize = 100;
-const CLASS_IN: u16 = 1;
 /// Octets of the longest record of which a name has many: a pointer to its owner, type to length, and an SRV record's
 /// data.
 const RECORD_MAX: usize = 2 + 10 + 6 + 255;

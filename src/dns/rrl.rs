@@ -273,6 +273,7 @@ mod tests {
         let (verdict, reply, message) = slipped(0, Standing::Known);
         assert_eq!((verdict, reply.length), (Verdict::Sent, message.len()));
     }
+
     #[test]
     fn what_slips_of_several_questions_has_none() {
         let header = [0x12, 0x34, 0x80, 1, 0, 2, 0, 0, 0, 0, 0, 1];

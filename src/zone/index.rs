@@ -267,11 +267,11 @@ mod tests {
                 snapshots.push((index.clone(), model.clone()));
                 for number in first..first + count * 8 {
                     if step == 0 {
-                            prop_assert_eq!(index.remove(name(number, upper).as_bytes()), model.remove(&number));
-                        } else {
-                            index.insert(name(number, upper));
-                            model.insert(number, name(number, upper));
-                        }
+                        prop_assert_eq!(index.remove(name(number, upper).as_bytes()), model.remove(&number));
+                    } else {
+                        index.insert(name(number, upper));
+                        model.insert(number, name(number, upper));
+                    }
                 }
             }
             snapshots.push((index, model));

@@ -13,10 +13,10 @@ use std::hash::{BuildHasher as _, Hasher as _};
 
 use foldhash::quality::RandomState;
 
+use crate::service::NAME_MAX;
+
 /// Accounts of a thread: half a megabyte, which is there once it is used.
 const ACCOUNTS: usize = 1 << 16;
-/// Octets of a name (RFC 1035 §2.3.4).
-const NAME_MAX: usize = 255;
 
 /// What an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
