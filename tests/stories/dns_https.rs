@@ -2,61 +2,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
-use tempfile::TempDir;
 
+use crate::support::https::Https;
 use crate::support::netns::Net;
-use crate::support::tls::Certificate;
 use crate::support::{Launch, Portolan, Response, request, run, tool};
 
 /// `_auth._tcp.registry.local SRV` with a message ID of 0, as RFC 8484 §4.1 advises, and in base64url.
 const QUESTION: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x05_auth\x04_tcp\x08registry\x05local\0\0\x21\0\x01";
 const QUESTION_TEXT: &str = "AAABAAABAAAAAAAABV9hdXRoBF90Y3AIcmVnaXN0cnkFbG9jYWwAACEAAQ";
 
-struct Started {
-    portolan: Portolan,
-    /// The port of HTTP over TLS.
-    port: u16,
-    certificate: Certificate,
-    folder: TempDir,
-}
-
-fn start(launch: Launch) -> Started {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = Certificate::in_folder(folder.path());
-    certificate.write(&["localhost", "registry.example"]);
-    let portolan = launch
-        .env("PORTOLAN_HTTP_TLS_LISTEN", "127.0.0.1:0")
-        .env("PORTOLAN_TLS_CERTIFICATE", certificate.file.to_str().unwrap())
-        .env("PORTOLAN_TLS_KEY", certificate.key.to_str().unwrap())
-        .start();
-    portolan.heartbeat(&json!({"service": "auth", "instance": "a1", "port": 80, "addresses": ["10.0.0.1"]}));
-    let listening = portolan.ready["http_tls"][0].as_str().unwrap();
-    let port = listening.rsplit(':').next().unwrap().parse().unwrap();
-    Started { portolan, port, certificate, folder }
-}
-
-impl Started {
-    /// curl, which believes the certificate.
-    fn curl(&self, host: &str) -> Command {
-        let mut curl = tool("curl");
-        curl.args([
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "20",
-            "--cacert",
-            self.certificate.file.to_str().unwrap(),
-        ]);
-        curl.args(["--resolve", &format!("{host}:{}:127.0.0.1", self.port)]);
-        curl
-    }
-
-    fn url(&self, host: &str) -> String {
-        format!("https://{host}:{}/dns-query", self.port)
-    }
+fn start(launch: Launch) -> Https {
+    let started = Https::start(launch);
+    started.portolan.heartbeat(&json!({"service": "auth", "instance": "a1", "port": 80, "addresses": ["10.0.0.1"]}));
+    started
 }
 
 /// Whether it is the answer to [`QUESTION`], by header and the first data.
@@ -78,7 +38,7 @@ fn item_32_kdig_asks_over_https_with_get_and_post() {
     let started = start(Launch::new());
     for method in ["+https", "+https-get"] {
         let ca = format!("+tls-ca={}", started.certificate.file.display());
-        let port = started.port.to_string();
+        let port = started.address.port().to_string();
         let server = ["@127.0.0.1", "-p", &port, method, &ca, "+tls-hostname=localhost", "+noidn"];
         let text = run(tool("kdig").args(server).args(["_auth._tcp.registry.local", "SRV"]));
         assert!(text.contains("HTTP session (HTTP/2-"), "{text}");
@@ -93,11 +53,11 @@ fn item_32_curl_asks_over_https_with_either_version_of_http() {
     let (question, answer) = (question(started.folder.path()), started.folder.path().join("answer"));
     for version in ["--http1.1", "--http2"] {
         for host in ["localhost", "registry.example"] {
-            let url = started.url(host);
+            let (_, url) = started.curl(host, "/dns-query");
             let post = ["-H", "Content-Type: application/dns-message", "--data-binary", &question, &url];
             let get = [&format!("{url}?dns={QUESTION_TEXT}")[..]];
             for request in [&post[..], &get[..]] {
-                let mut curl = started.curl(host);
+                let (mut curl, _) = started.curl(host, "/dns-query");
                 curl.arg(version).args(["-o", answer.to_str().unwrap()]);
                 let shown = run(curl
                     .args(["-w", "%{http_version} %{http_code} %{content_type} %header{cache-control}"])
@@ -112,7 +72,7 @@ fn item_32_curl_asks_over_https_with_either_version_of_http() {
 
 #[test]
 fn item_32_an_answer_is_fresh_for_its_smallest_ttl() {
-    let Started { portolan, folder, .. } = start(Launch::new());
+    let Https { portolan, folder, .. } = start(Launch::new());
     let lease = json!({"service": "short", "instance": "s1", "port": 80, "lease": 6, "addresses": ["10.0.0.2"]});
     portolan.heartbeat(&lease);
     // SRV of `_short`, whose lease bounds its TTL; of `_auth`; of `_none`, which there is not; of another's name.

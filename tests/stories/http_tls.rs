@@ -1,56 +1,19 @@
 //! HTTP/2, and HTTP over TLS: the same API, within the same limits.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
+use std::net::TcpStream;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-use crate::support::tls::Certificate;
-use crate::support::{Launch, Portolan, run, tool};
+use crate::support::https::Https;
+use crate::support::{Launch, run, tool};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How a connection of HTTP/2 begins: the preface, and settings that set nothing (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-struct Started {
-    portolan: Portolan,
-    over_tls: SocketAddr,
-    certificate: Certificate,
-    _folder: TempDir,
-}
-
-fn start(settings: &[(&str, &str)]) -> Started {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = Certificate::in_folder(folder.path());
-    certificate.write(&["localhost"]);
-    let launch = Launch::new()
-        .env("PORTOLAN_HTTP_TLS_LISTEN", "127.0.0.1:0")
-        .env("PORTOLAN_TLS_CERTIFICATE", certificate.file.to_str().unwrap())
-        .env("PORTOLAN_TLS_KEY", certificate.key.to_str().unwrap());
-    let portolan = settings.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start();
-    let over_tls = portolan.ready["http_tls"][0].as_str().unwrap().parse().unwrap();
-    Started { portolan, over_tls, certificate, _folder: folder }
-}
-
-impl Started {
-    /// curl, which believes the certificate, and the address of a path.
-    fn curl(&self, path: &str) -> (Command, String) {
-        let mut curl = tool("curl");
-        let port = self.over_tls.port();
-        curl.args([
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "20",
-            "--cacert",
-            self.certificate.file.to_str().unwrap(),
-        ]);
-        curl.args(["--resolve", &format!("localhost:{port}:127.0.0.1")]);
-        (curl, format!("https://localhost:{port}{path}"))
-    }
+fn start(settings: &[(&str, &str)]) -> Https {
+    Https::start(settings.iter().fold(Launch::new(), |launch, (name, value)| launch.env(name, value)))
 }
 
 /// Whether the server closes the connection before our patience ends.
@@ -63,7 +26,7 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 fn the_whole_api_is_there_over_tls() {
     let started = start(&[]);
     for (version, number) in [("--http2", " 2 "), ("--http1.1", " 1.1 ")] {
-        let (mut curl, url) = started.curl("/v1/heartbeat");
+        let (mut curl, url) = started.curl("localhost", "/v1/heartbeat");
         let body = format!(r#"{{"service":"web","instance":"over{}","port":443}}"#, number.trim());
         let shown = run(curl.args([version, "-w", " %{http_version} %{http_code}", "-d", &body, &url]));
         assert!(shown.contains(r#""created":true"#) && shown.ends_with(&format!("{number}201")), "{shown}");
@@ -89,10 +52,10 @@ fn a_connection_of_http_2_that_asks_nothing_is_closed() {
 #[test]
 fn a_handshake_that_stalls_is_cut_off_and_keeps_nobody_waiting() {
     let started = start(&[("PORTOLAN_HTTP_IDLE_TIMEOUT", "1s")]);
-    let mut stalled = TcpStream::connect(started.over_tls).unwrap();
+    let mut stalled = TcpStream::connect(started.address).unwrap();
     // The head of a record that promises 512 octets of a handshake.
     stalled.write_all(b"\x16\x03\x01\x02\x00").unwrap();
-    let (mut curl, url) = started.curl("/healthz");
+    let (mut curl, url) = started.curl("localhost", "/healthz");
     assert_eq!(run(curl.arg(url)), "ok\n");
     assert!(is_closed(&mut stalled));
 }
@@ -100,7 +63,7 @@ fn a_handshake_that_stalls_is_cut_off_and_keeps_nobody_waiting() {
 #[test]
 fn a_page_of_another_site_is_refused_over_tls_as_well() {
     let started = start(&[]);
-    let (mut curl, url) = started.curl("/v1/heartbeat");
+    let (mut curl, url) = started.curl("localhost", "/v1/heartbeat");
     let shown = run(curl.args(["-H", "Origin: https://evil.example", "-d", r#"{"service":"web","port":1}"#, &url]));
     assert!(shown.contains("/problems/cross-site"), "{shown}");
 }

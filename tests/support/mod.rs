@@ -5,6 +5,7 @@ pub mod authority;
 pub mod dig;
 pub mod harbour;
 mod http;
+pub mod https;
 pub mod netns;
 mod portolan;
 mod process;
