@@ -37,7 +37,7 @@ pub(super) fn respond(context: &Context<'_>, octets: &[u8], buffer: &mut [u8]) -
     let Some(header) = octets.first_chunk::<HEADER>().filter(|header| !query::is_response(header)) else {
         return Reply::NONE;
     };
-    if !query::has_plain_name(octets) || !query::has_room_for_its_questions(octets) {
+    if !query::has_plain_questions(octets) {
         return bare(header, ResponseCode::FormErr, buffer);
     }
     // Client and protocol are only kept by it: what they are to us the context says.

@@ -9,8 +9,6 @@ use super::edns::OPTION_COOKIE;
 
 /// Octets of a header (RFC 1035 §4.1.1).
 pub(super) const HEADER: usize = 12;
-/// Octets of a question, at least: the root, type and class (RFC 1035 §4.1.2).
-const QUESTION_MIN: usize = 5;
 /// Opcode, and QR in front of it, in the third octet of the header.
 const QR_AND_OPCODE: u8 = 0xf8;
 const QR: u8 = 0x80;
@@ -33,28 +31,21 @@ pub(super) fn is_response(header: &[u8; HEADER]) -> bool {
     header[2] & QR != 0
 }
 
-/// Whether a message has no question, or one whose name is written out. The first name of a message has nothing
-/// to point to but the header, which the response changes: it could not be repeated.
-pub(super) fn has_plain_name(message: &[u8]) -> bool {
-    let Some(([_, _, _, _, questions @ .., _, _, _, _, _, _], body)) = message.split_first_chunk::<HEADER>() else {
-        return false;
-    };
-    *questions == [0, 0] || Reader(body).question().is_some()
+/// Whether the questions that a message counts are all there, with names that are written out. Else they cannot be
+/// repeated: a name could point into the header, which the response changes; and hickory makes room for all that are
+/// counted before it reads the first, 10 MB for a header alone that counts 65,535.
+pub(super) fn has_plain_questions(message: &[u8]) -> bool {
+    let Some(([_, _, _, _, high, low, ..], body)) = message.split_first_chunk::<HEADER>() else { return false };
+    let mut reader = Reader(body);
+    (0..u16::from_be_bytes([*high, *low])).all(|_| reader.question().is_some())
 }
 
-/// The name of a message's only question, and where the question ends; both as `has_plain_name` wants it.
+/// The name of a message's only question, and where the question ends; both as `has_plain_questions` wants it.
 pub(super) fn question_of(message: &[u8]) -> Option<(&[u8], usize)> {
     let ([_, _, _, _, 0, 1, ..], body) = message.split_first_chunk::<HEADER>()? else { return None };
     let mut reader = Reader(body);
     let (name, ..) = reader.question()?;
     Some((name, message.len() - reader.0.len()))
-}
-
-/// Whether a message is long enough for as many questions as its header counts. hickory makes room for all of them
-/// before it reads the first: 10 MB for a header alone that counts 65,535.
-pub(super) fn has_room_for_its_questions(message: &[u8]) -> bool {
-    let Some(([_, _, _, _, high, low, ..], body)) = message.split_first_chunk::<HEADER>() else { return false };
-    usize::from(u16::from_be_bytes([*high, *low])) <= body.len() / QUESTION_MIN
 }
 
 /// Name and type of the first question of a message, if the name is written out.
@@ -203,12 +194,22 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_are_counted_have_to_be_there() {
-        assert!(has_room_for_its_questions(QUERY) && has_room_for_its_questions(&with(&QUERY[..HEADER], 5, 0)));
-        assert!(has_room_for_its_questions(&[&with(&QUERY[..HEADER], 5, 2), &[0; 10][..]].concat()));
-        for (high, low, length) in [(0, 1, 4), (0, 2, 9), (0xff, 0xff, 500), (1, 0, 0)] {
-            let message = [&with(&with(&QUERY[..HEADER], 4, high), 5, low), &vec![0; length][..]].concat();
-            assert!(!has_room_for_its_questions(&message), "{high} {low} in {length}");
+    fn questions_that_are_counted_have_to_be_there_with_their_names_written_out() {
+        let counting =
+            |high: u8, low: u8, body: &[u8]| [&with(&with(&QUERY[..HEADER], 4, high), 5, low)[..], body].concat();
+        let (root, pointing): (&[u8], &[u8]) = (b"\0\0\x01\0\x01", b"\xc0\0\0\x01\0\x01");
+        assert!(has_plain_questions(QUERY) && has_plain_questions(&counting(0, 0, &[])));
+        assert!(has_plain_questions(&counting(0, 2, &root.repeat(2))));
+        for (high, low, body) in [
+            (0, 1, &root[..4]),
+            (0, 2, root),
+            (0xff, 0xff, &root.repeat(100)[..]),
+            (1, 0, &[][..]),
+            (0, 1, pointing),
+            (0, 2, &[root, pointing].concat()[..]),
+        ] {
+            let message = counting(high, low, body);
+            assert!(!has_plain_questions(&message), "{}", message.escape_ascii());
         }
     }
 
