@@ -42,6 +42,10 @@ class Instance:
         return 1024 + self.index % 60000
 
     @property
+    def weight(self):
+        return 0
+
+    @property
     def txt(self):
         return {"path": f"/{self.service}", "rack": str(self.index % 40)}
 
@@ -71,6 +75,7 @@ def registration(instance, lease=0):
         "host": instance.host,
         "addresses": [instance.address],
         "port": instance.port,
+        "weight": instance.weight,
         "txt": instance.txt,
         "lease": lease,
     }
@@ -88,7 +93,7 @@ def write_zone(instances, path):
         for instance in instances:
             service_type = f"_{instance.service}._tcp"
             full = f"{instance.name}.{service_type}"
-            srv = f"SRV 0 0 {instance.port} {instance.host}"
+            srv = f"SRV 0 {instance.weight} {instance.port} {instance.host}"
             txt = " ".join(f'"{key}={value}"' for key, value in instance.txt.items())
             out.write(f"{service_type} {srv}\n{service_type} PTR {full}\n{full} {srv}\n{full} TXT {txt}\n")
             out.write(f"{instance.host} A {instance.address}\n")
