@@ -7,6 +7,7 @@
 //! What stays out: how anything is parsed or worded (the edges), how it is kept (`store`), what a record is
 //! (`zone`), and which leases are granted (the edges ask [`LeaseLimits`]; the table takes what it is given).
 
+mod backlog;
 mod census;
 mod clock;
 mod metrics;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use self::backlog::{Announced, Missed, Watch};
 pub use self::census::Census;
 pub use self::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 pub use self::slot::Slot;
@@ -150,6 +152,11 @@ impl Registry {
         self.shared.state.load_full()
     }
 
+    /// Which database revisions belong to.
+    pub fn history(&self) -> History {
+        self.shared.state.load().history
+    }
+
     /// For a thread that reads the state over and over.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.shared.state))
@@ -158,6 +165,19 @@ impl Registry {
     /// Every batch of changes from now on; lagging is told.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<[Change]>> {
         self.shared.announcements.subscribe()
+    }
+
+    /// Every change after `since`, which is all that the given `history` had when it was known; without it, from now
+    /// on. Who lists first and watches from the list's revision misses none.
+    pub fn watch(&self, history: Option<History>, since: Option<Revision>) -> Watch {
+        let state = self.state();
+        let since = match since {
+            _ if history.is_some_and(|history| history != state.history) => Err(Missed::OtherHistory),
+            // What is published is announced a moment later.
+            Some(since) if since > state.revision => Err(Missed::Unknown),
+            since => Ok(since),
+        };
+        self.shared.backlog.watch(since)
     }
 
     /// When the lease of `instance` ends or ended by the wall clock, if the registry runs until then; for people.

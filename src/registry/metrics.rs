@@ -67,6 +67,7 @@ fn life(page: &mut Page<'_>, registry: &Registry) -> fmt::Result {
         "Changes of what is listed or served, by cause: many that lapsed are services that died or cannot reach us",
         Cause::ALL.map(|cause| ([("cause", cause.as_str())], counts.changes[cause as usize].get())),
     )?;
+    page.gauge("watchable_changes", "Changes that who watches can go back to", [([], registry.shared.backlog.len())])?;
     page.counter("renewals", "Renewals that moved the end of a lease and nothing else", [([], counts.renewals.get())])?;
     let waiting = |queue: &tokio::sync::mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
     page.gauge(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::broadcast;
 
+use super::backlog::Backlog;
 use super::clock::Clock;
 use super::metrics::Counts;
 use super::state::{History, State};
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) state: Arc<ArcSwap<State>>,
     pub(super) announcements: broadcast::Sender<Arc<[Change]>>,
+    pub(super) backlog: Arc<Backlog>,
     pub(super) counts: Counts,
     /// Why the last save failed.
     pub(super) store_error: ArcSwapOption<String>,
@@ -52,6 +54,7 @@ impl Shared {
             clock,
             state: Arc::new(ArcSwap::from_pointee(state)),
             announcements,
+            backlog: Arc::new(Backlog::new(table.revision())),
             counts: Counts::default(),
             store_error: ArcSwapOption::empty(),
         }
@@ -72,8 +75,10 @@ impl Shared {
 
     pub(super) fn announce(&self, changes: Vec<Change>) {
         self.counts.changed(&changes);
+        let changes = Arc::from(changes);
+        self.backlog.add(&changes, self.clock.now().wall);
         // Nobody may be listening.
-        let _ = self.announcements.send(changes.into());
+        let _ = self.announcements.send(changes);
     }
 
     /// True when it had been well.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::instance::{Instance, Revision};
 use super::registration::InstanceId;
 
@@ -23,8 +25,17 @@ pub struct Change {
     pub after: Option<Arc<Instance>>,
 }
 
+impl Change {
+    /// Octets of memory that it holds, about. What was listed before is counted as well: nothing else may hold it.
+    pub fn size(&self) -> usize {
+        let sides = [&self.before, &self.after].into_iter().flatten();
+        size_of::<Self>() + sides.map(|instance| size_of::<Instance>() + instance.registration.size()).sum::<usize>()
+    }
+}
+
 /// Why a change happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// A registration of a new identity, or one that differs from what was known.
     Registered,
@@ -54,7 +65,7 @@ impl Cause {
         Self::Followed,
     ];
 
-    /// As metrics call it.
+    /// As metrics and events call it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registered => "registered",

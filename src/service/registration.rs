@@ -114,6 +114,17 @@ impl Usual for Details {
 }
 
 impl Registration {
+    /// Octets of memory that it takes beside itself, about.
+    pub fn size(&self) -> usize {
+        let Details { subtypes, tags, version: _, protocol, path, description, namespace } = &*self.details;
+        let texts = [protocol, path, description, namespace].into_iter().flatten().map(|text| text.len());
+        let labels = subtypes.iter().map(Subtype::as_str).chain(tags.iter().map(Tag::as_str)).map(str::len);
+        let names = self.id.instance().as_str().len() + self.txt.as_wire().len();
+        // Each part has its own allocation.
+        let parts = texts.chain(labels).map(|octets| octets + 32);
+        names + size_of_val(&*self.addresses) + parts.sum::<usize>()
+    }
+
     /// The TXT record: `txt` as given, then `version` and [`Details`] where `txt` does not set their keys.
     ///
     /// Fails where the whole breaks a limit; an edge that accepts a registration has asked.
