@@ -10,6 +10,7 @@
 //! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
 
 mod accept;
+mod event;
 mod explanation;
 mod heartbeat;
 mod instance;
@@ -23,6 +24,7 @@ mod registration;
 mod txt;
 
 pub use accept::Terms;
+pub use event::{BadPosition, Event, News, Position};
 pub use explanation::{Candidate, Datum, Explained, Explanation, Reply, Size};
 pub use heartbeat::{Heartbeat, Outcome, StatusWish};
 pub use instance::Instance;

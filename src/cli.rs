@@ -17,6 +17,7 @@ mod output;
 mod register;
 mod serve;
 mod signals;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ enum Command {
     Deregister(deregister::Deregister),
     List(list::List),
     Lookup(lookup::Lookup),
+    Watch(watch::Watch),
     Browse(browse::Browse),
     Explain(explain::Explain),
     #[command(subcommand)]
@@ -92,6 +94,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Deregister(deregister) => deregister.run().await,
         Command::List(list) => list.run().await,
         Command::Lookup(lookup) => lookup.run().await,
+        Command::Watch(watch) => watch.run().await,
         Command::Browse(browse) => browse.run().await,
         Command::Explain(explain) => explain.run().await,
         Command::Config(config) => config.run(),

@@ -13,11 +13,12 @@
 //! ```
 //!
 //! [`Client`] is one request per call. [`Registration`] keeps an instance registered for as long as it lives, over
-//! failures and restarts of the registry. Who only wants to find a service needs none of this, but a resolver.
+//! failures and restarts of the registry, and [`Watch`] tells what changes over the same. Who only wants to find a service needs none of this, but a resolver.
 //!
 //! Road not taken: TLS here. It comes with the server's.
 
 mod registration;
+mod watch;
 
 use std::time::Duration;
 
@@ -26,11 +27,13 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::api::{
-    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Problem, Service, Services, StatusWish,
+    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Position, Problem, Service, Services,
+    StatusWish,
 };
 use crate::service::Status;
 
 pub use registration::{Registration, Standing};
+pub use watch::Watch;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,7 +99,7 @@ impl Client {
         if base.scheme() != "http" {
             return Err(refuse(format!("the scheme is {:?}; only http is spoken", base.scheme())));
         }
-        let http = connections().map_err(|error| refuse(error.to_string()))?;
+        let http = connections().build().map_err(|error| refuse(error.to_string()))?;
         Ok(Self { http, base, patience: REQUEST_TIMEOUT })
     }
 
@@ -108,7 +111,7 @@ impl Client {
     /// Leaves its connections to its clones: later requests make new ones.
     fn reconnect(&mut self) {
         // It has been built of the same before; should that fail now, the old ones may still do.
-        if let Ok(http) = connections() {
+        if let Ok(http) = connections().build() {
             self.http = http;
         }
     }
@@ -184,6 +187,12 @@ impl Client {
         self.call(self.request(Method::GET, &["v1", "instances"]).query(&filter.to_query())).await
     }
 
+    /// Watches the instances that `filter` matches, after `since`, or without it from now on. To know what is there and
+    /// all that becomes of it, watch, then list, then take the events, as [`Watch`] shows.
+    pub async fn watch(&self, filter: &Filter, since: Option<Position>) -> Result<Watch, Error> {
+        Watch::start(self.clone(), filter, since).await
+    }
+
     /// Every service type that has listed instances.
     pub async fn services(&self) -> Result<Vec<Service>, Error> {
         let mut query = vec![("limit", api::LIMIT_MAX.to_string())];
@@ -205,10 +214,14 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        self.http.request(method, self.url(path)).timeout(self.patience)
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         // Escapes whatever an instance name may hold, slashes included.
         url.path_segments_mut().expect("http URLs have paths").pop_if_empty().extend(path);
-        self.http.request(method, url).timeout(self.patience)
+        url
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
@@ -239,13 +252,12 @@ impl Client {
 }
 
 /// No connection yet, but what makes and keeps them.
-fn connections() -> reqwest::Result<reqwest::Client> {
+fn connections() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         // A registry is near; a proxy from the environment would be asked for localhost, too.
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .build()
 }
 
 /// Turns the one problem that is an answer into `None`.

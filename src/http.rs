@@ -3,8 +3,8 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`), `explain` (with `concern`), `doh`, `about` and `metrics` answer it, in `turn` where
-//! that takes long; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what becomes of it
+//! `write`, `read` (with `select`), `explain` (with `concern`), `watch`, `doh`, `about` and `metrics` answer it, in
+//! `turn` where that takes long; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what becomes of it
 //! the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
@@ -25,6 +25,7 @@ mod request;
 mod respond;
 mod select;
 mod turn;
+mod watch;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +47,7 @@ use crate::tls::Identity;
 use connections::Connections;
 use metrics::Requests;
 use turn::Turn;
+use watch::Watchers;
 
 pub use doh::NameServer;
 pub use listen::BindError;
@@ -72,6 +74,9 @@ pub struct Config {
     pub connections: usize,
     /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
     pub connections_per_client: usize,
+    /// Watchers (`GET /v1/watch`), at most; further ones are refused. Each keeps a connection, or a part of one over
+    /// HTTP/2, so that there should be fewer of them than of connections.
+    pub watchers: usize,
     /// How long a request may take, its body included.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -90,6 +95,7 @@ impl Default for Config {
             body_limit: 1 << 20,
             connections: 1000,
             connections_per_client: 250,
+            watchers: 500,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(1),
         }
@@ -104,6 +110,7 @@ pub struct Http {
     over_tls: Vec<Listener>,
     requests: Requests,
     connections: Connections,
+    watchers: Arc<Watchers>,
 }
 
 impl Http {
@@ -111,7 +118,8 @@ impl Http {
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
         let connections = Connections::new(config.connections, config.connections_per_client);
-        Ok(Self { config: config.clone(), plain, over_tls, requests: Requests::new(), connections })
+        let (requests, watchers) = (Requests::new(), Arc::new(Watchers::new(config.watchers)));
+        Ok(Self { config: config.clone(), plain, over_tls, requests, connections, watchers })
     }
 
     /// Where it listens for plain HTTP.
@@ -127,6 +135,7 @@ impl Http {
     /// Names its metrics.
     pub fn name_metrics(&self, metrics: &mut Metrics) {
         self.requests.name(metrics);
+        Watchers::name_metrics(&self.watchers, metrics);
         let connections = self.connections.clone();
         metrics.collect(move |page| {
             page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open())])?;
@@ -160,6 +169,7 @@ impl Http {
             explaining: Turn::default(),
             counting: Turn::default(),
             requests: self.requests,
+            watchers: self.watchers,
             config: self.config,
             stop,
         });
@@ -183,6 +193,7 @@ struct Edge {
     explaining: Turn,
     counting: Turn,
     requests: Requests,
+    watchers: Arc<Watchers>,
     config: Config,
     stop: CancellationToken,
 }
@@ -200,6 +211,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/v1/explain", get(explain::explain))
         .route("/v1/heartbeat", post(write::heartbeat))
         .route("/v1/services", get(read::services))
+        .route("/v1/watch", get(watch::watch))
         .route("/v1/instances", get(read::instances))
         .route(
             "/v1/instances/{type}/{instance}",

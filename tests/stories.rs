@@ -43,4 +43,6 @@ mod stories {
     mod metrics;
     mod readme;
     mod shutdown;
+    mod watch;
+    mod watch_crowd;
 }

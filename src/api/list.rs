@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{InstanceId, InstanceName, Source, Status, Transport};
 
+use super::event::Position;
 use super::instance::Instance;
 use super::invalid::shorten;
 use super::kind::Kind;
@@ -195,6 +196,8 @@ pub struct Page {
     pub instances: Vec<Instance>,
     /// The registry's revision when the page was made.
     pub revision: u64,
+    /// Where to begin to watch, after the first page: what changes while the others are fetched is told as well.
+    pub position: Position,
     /// Where the next page begins; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,

@@ -15,19 +15,19 @@ use unicode_width::UnicodeWidthStr as _;
 /// What stands in a table where there is nothing to say, so that columns can be counted.
 const NOTHING: &str = "-";
 
-/// One line.
-pub(super) fn line(text: &str) -> io::Result<()> {
+/// One line. False where nobody reads any more.
+pub(super) fn line(text: &str) -> io::Result<bool> {
     put(&(escape(text) + "\n"))
 }
 
-/// One JSON document in a line of its own.
-pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
+/// One JSON document in a line of its own. False where nobody reads any more.
+pub(super) fn json(value: &impl Serialize) -> io::Result<bool> {
     put(&(escape_json(&serde_json::to_string(value)?) + "\n"))
 }
 
 /// Rows under a head in aligned columns.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-    put(&render(head, rows))
+    put(&render(head, rows)).map(drop)
 }
 
 /// A message for people, beside whatever goes to standard output.
@@ -37,12 +37,12 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "portolan: {}", lines.join("\n"));
 }
 
-/// Writes to standard output. A reader that has gone, as `head` does, has read enough.
-fn put(text: &str) -> io::Result<()> {
+/// Writes to standard output. A reader that has gone, as `head` does, has read enough: then it is false.
+fn put(text: &str) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 

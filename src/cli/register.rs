@@ -188,7 +188,9 @@ impl Voice {
             Standing::Retrying(reason) => Told::Failed(reason.clone()),
         };
         match standing {
-            Standing::Registered(heartbeat) if self.json => output::json(heartbeat)?,
+            Standing::Registered(heartbeat) if self.json => {
+                output::json(heartbeat)?;
+            }
             // Created again while we thought that all was well: the registry was emptied in between.
             Standing::Registered(heartbeat) if heartbeat.created || self.told != Some(Told::Registered) => {
                 self.say_registered(heartbeat)?;

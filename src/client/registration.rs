@@ -22,7 +22,7 @@ const UNLEASED: Duration = Duration::from_secs(20);
 /// The first pause after a failure; doubled with each further one.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(250);
 /// The longest pause: a registry that comes back is to know its services soon.
-const BACK_OFF_LONGEST: Duration = Duration::from_secs(10);
+pub(super) const BACK_OFF_LONGEST: Duration = Duration::from_secs(10);
 /// How long saying goodbye may take; after that only the lease is left to do it.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -163,7 +163,7 @@ fn interval(last: &Heartbeat) -> Duration {
     lease.map_or(UNLEASED, |lease| lease / RENEWALS)
 }
 
-fn back_off(failures: u32, at_most: Duration) -> Duration {
+pub(super) fn back_off(failures: u32, at_most: Duration) -> Duration {
     let doubled = BACK_OFF_FIRST.saturating_mul(2_u32.saturating_pow(failures - 1));
     jittered(doubled.min(BACK_OFF_LONGEST)).min(at_most)
 }

@@ -38,6 +38,7 @@ pub(super) fn check_counts(config: &Config) -> Result<(), ConfigError> {
         ("lease.max_instances", config.lease.max_instances, 1, MOST_INSTANCES),
         ("http.body_limit", http.body_limit, 1, MOST_OCTETS),
         ("http.connections", http.connections, 1, MOST_CONNECTIONS),
+        ("http.watchers", http.watchers, 0, MOST_CONNECTIONS),
         ("http.connections_per_client", http.connections_per_client, 1, MOST_CONNECTIONS),
         ("dns.glob_limit", dns.glob_limit, 1, MOST_RECORDS),
         ("dns.tcp_connections", dns.tcp_connections, 1, MOST_CONNECTIONS),

@@ -29,6 +29,8 @@ pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> 
          {scheme}://{host}/v1/instances/_auth._tcp/a1\n  \
          POST …/renew\n  \
          PUT  …/status '{{\"status\":\"out-of-service\"}}'\n\n\
+         What changes, as it happens:\n  \
+         curl -N {scheme}://{host}/v1/watch\n\n\
          DNS over HTTPS: /dns-query\n\
          Is it well: /healthz, /readyz. What errors mean: /problems\n",
         env!("CARGO_PKG_VERSION"),

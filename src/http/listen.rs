@@ -145,7 +145,8 @@ impl Door {
             let peer = Peer { sender, over_tls: None };
             return Box::pin(self.protocol.serve(stream, peer, self.stop)).await;
         };
-        let handshake = tokio::time::timeout(self.idle, tls.accept(stream));
+        // Elsewhere, since a connection without it would keep the room for it.
+        let handshake = Box::pin(tokio::time::timeout(self.idle, tls.accept(stream)));
         if let Some(Ok(Ok(stream))) = self.stop.run_until_cancelled(handshake).await {
             let peer = Peer { sender, over_tls: Some(OverTls) };
             Box::pin(self.protocol.serve(stream, peer, self.stop)).await;

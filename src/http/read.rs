@@ -14,6 +14,7 @@ use super::Edge;
 use super::request::Addressed;
 use super::respond::{self, Refused};
 use super::select::Selection;
+use super::watch;
 
 /// Identities that are looked at for one page, at most: a filter that matches little in a large registry is answered
 /// with short pages, not with a pause for everybody else.
@@ -47,7 +48,8 @@ pub(super) async fn instances(State(edge): State<Arc<Edge>>, query: Query<Pairs>
             break;
         }
     }
-    Ok(respond::document(StatusCode::OK, &Page { instances, revision: state.revision.0, cursor }))
+    let (revision, position) = (state.revision.0, watch::position(state.history, state.revision));
+    Ok(respond::document(StatusCode::OK, &Page { instances, revision, position, cursor }))
 }
 
 /// `GET /v1/services`
@@ -108,6 +110,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::super::turn::Turn;
+    use super::super::watch::Watchers;
     use super::super::{Config, NameServer, guard};
     use super::*;
     use crate::api::{Explained, Json, Registration, Terms};
@@ -150,6 +153,7 @@ mod tests {
             explaining: Turn::default(),
             counting: Turn::default(),
             requests: Requests::new(),
+            watchers: Arc::new(Watchers::new(config.watchers)),
             config,
             stop: stop.clone(),
         };

@@ -59,9 +59,9 @@ impl Selection {
         }))
     }
 
-    /// Whether a candidate is meant.
+    /// Whether it is meant.
     pub(super) fn matches(&self, instance: &Instance) -> bool {
-        self.types.match_glob(instance.id().service_type())
+        self.types.matches(instance.id().service_type())
             && (self.status.is_empty() || self.status.contains(&instance.status()))
             && (self.source.is_empty() || self.source.contains(&instance.origin.source()))
             && self.instance.as_ref().is_none_or(|glob| glob.matches(instance.id().instance().as_str()))
@@ -94,9 +94,10 @@ impl Types {
         Ok(Self::These(vec![named, ServiceType::new(text, Some(Transport::Udp))?]))
     }
 
-    fn match_glob(&self, service_type: &ServiceType) -> bool {
+    fn matches(&self, service_type: &ServiceType) -> bool {
         match self {
-            Self::All | Self::These(_) => true,
+            Self::All => true,
+            Self::These(types) => types.contains(service_type),
             Self::Matching { service, transport } => {
                 service.matches(service_type.service()) && transport.matches(service_type.transport().label())
             }

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod dig;
+pub mod events;
 pub mod harbour;
 mod http;
 pub mod https;
