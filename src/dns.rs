@@ -29,6 +29,7 @@ pub mod fuzzing;
 mod message;
 mod messages;
 mod metrics;
+mod options;
 mod padding;
 mod query;
 mod quic;

@@ -1,5 +1,9 @@
 //! Holds the two encoders to the same answers, and both to the wire format, whatever comes in.
 
+mod header;
+mod mutated;
+mod options;
+
 use std::collections::BTreeSet;
 
 use hickory_server::proto::op::{Message, MessageType, ResponseCode};
@@ -305,50 +309,6 @@ fn item_15_the_question_is_echoed_bit_by_bit_and_registered_case_is_kept() {
     }
 }
 
-#[test]
-fn odd_requests_get_the_code_that_says_why() {
-    let server = Server::new();
-    let code = |request: &[u8]| {
-        let replies = [server.over_udp(request), server.by_hickory(request, Transport::Tcp)];
-        let [udp, tcp] = replies.map(|reply| Message::from_vec(&reply).unwrap());
-        assert_eq!(udp.metadata, tcp.metadata);
-        assert_eq!((udp.metadata.message_type, udp.metadata.id), (MessageType::Response, 0x1234));
-        // OPT in, OPT out (item 20), where the request could be read.
-        assert_eq!(udp.edns.is_some(), tcp.edns.is_some());
-        (u16::from(udp.metadata.response_code), udp.edns.is_some())
-    };
-    let [form_err, not_imp, refused, bad_version] = [1, 4, 5, 16];
-    let plain = query("web1.registry.local", rtype::A, IN, [0, 0], NO_OPT);
-    let with = |at: usize, value: u8, opt: &[u8]| {
-        let mut request = query("web1.registry.local", rtype::A, IN, [0, 0], opt);
-        request[at] = value;
-        request
-    };
-    let (edns, newer) = (opt(1232, 0, 0, &[]), opt(1232, 1, 0, &[]));
-    let question = &plain[12..];
-    // Items 10 and 20: STATUS, NOTIFY, UPDATE, DSO and one that is not assigned.
-    for opcode in [2, 4, 5, 6, 15] {
-        assert_eq!(code(&with(2, opcode << 3, &edns)), (not_imp, true), "opcode {opcode}");
-        assert_eq!(code(&with(2, opcode << 3, NO_OPT)), (not_imp, false), "opcode {opcode}");
-    }
-    // Item 11.
-    assert_eq!(code(&[&with(5, 2, NO_OPT)[..], question].concat()), (form_err, false));
-    assert_eq!(code(&[&[0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], &edns[..]].concat()), (form_err, true));
-    // Item 21.
-    assert_eq!(code(&[&with(11, 2, &edns)[..], &edns].concat()).0, form_err);
-    // Item 22.
-    let version = code(&query("web1.registry.local", rtype::A, IN, [0, 0], &newer));
-    assert_eq!(version, (bad_version, true));
-    // Item 13.
-    for class in [3, 4, 254, 255] {
-        let answer = code(&query("web1.registry.local", rtype::A, class, [0, 0], &edns));
-        assert_eq!(answer, (refused, true), "class {class}");
-    }
-    // A name that points into the header, and one that is cut.
-    assert_eq!(code(&with(12, 0xc0, NO_OPT)).0, form_err);
-    assert_eq!(code(&plain[..20]).0, form_err);
-}
-
 /// Instance, subtype, service and zone, all as long as they may be, or the zone longer by `excess` octets.
 fn longest(excess: usize) -> (Snapshot, [String; 3]) {
     let long = |length: usize| "x".repeat(length);
@@ -382,186 +342,11 @@ fn item_16_the_longest_names_are_sent_whole() {
 }
 
 #[test]
-fn a_request_that_finds_a_fault_is_told_so_and_nothing_else_is_lost() {
-    // What no configuration allows: the full path cannot say the names of such a zone.
-    let (zone, [name, ..]) = longest(12);
-    let server = Server::of(zone);
-    // An additional record that is no OPT takes it to the full path.
-    let request = query(&name, rtype::PTR, IN, [1, 0], b"\0\0\x01\0\x01\0\0\0\0\0\x04\x0a\0\0\x01");
-    let mut buffer = [request.clone(), vec![0; 1232]].concat();
-    let Reply { length, .. } = respond(&server.context(Transport::Tcp, 0), &mut buffer, request.len());
-    assert_eq!(buffer[..length], *b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
-}
-
-#[test]
-fn item_12_a_response_is_never_answered() {
-    let server = Server::new();
-    let response = query("web1.registry.local", rtype::A, IN, [0x80, 0], NO_OPT);
-    assert!(server.over_udp(&response).is_empty());
-    assert!(server.by_hickory(&response, Transport::Tcp).is_empty());
-    assert!(server.over_udp(&response[..11]).is_empty());
-}
-
-#[test]
-fn item_8_header_bits_are_copied_or_cleared() {
-    let server = Server::new();
-    // RD; AD, CD and Z.
-    let request = query("web1.registry.local", rtype::A, IN, [0x01, 0x70], NO_OPT);
-    let reply = server.over_udp(&request);
-    // QR, AA, RD; CD.
-    assert_eq!(reply[2..4], [0x85, 0x10]);
-    let (theirs, ours) = (server.by_hickory(&request, Transport::Tcp), &reply[2..4]);
-    assert_eq!(theirs[2..4], *ours);
-}
-
-#[test]
 fn a_response_to_all_record_types_names_its_own() {
     let server = Server::new();
     let reply = server.over_udp(&query("_auth._tcp.registry.local", rtype::PTR, IN, [0, 0], NO_OPT));
     let types: Vec<_> = Message::from_vec(&reply).unwrap().additionals.iter().map(Record::record_type).collect();
     for expected in [RecordType::SRV, RecordType::TXT, RecordType::A, RecordType::AAAA] {
         assert!(types.contains(&expected), "{types:?}");
-    }
-}
-
-/// A query with octets changed, cut, or put in.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let all: Vec<Vec<u8>> = questions().collect();
-    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..3_u8);
-    (prop::sample::select(all), prop::collection::vec(change, 0..8)).prop_map(|(mut octets, changes)| {
-        for (at, value, kind) in changes {
-            let at = at.index(octets.len().max(1));
-            match kind {
-                0 if at < octets.len() => octets[at] = value,
-                1 => octets.truncate(at.max(12)),
-                _ => octets.insert(at.min(octets.len()), value),
-            }
-        }
-        octets
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_comes_in_gets_a_well_formed_answer_or_none(request in mutated()) {
-        thread_local!(static SERVER: Server = Server::new());
-        SERVER.with(|server| {
-            let tcp = server.by_hickory(&request, Transport::Tcp);
-            for (reply, limit) in [(server.over_udp(&request), 1232), (tcp, 65_535)] {
-                prop_assert!(reply.len() <= limit);
-                if !reply.is_empty() {
-                    prop_assert_eq!(&reply[..2], &request[..2]);
-                    prop_assert!(reply[2] & 0x80 != 0);
-                    prop_assert!(Message::from_vec(&reply).is_ok(), "{}", reply.escape_ascii());
-                }
-            }
-            Ok(())
-        })?;
-    }
-
-    #[test]
-    fn random_octets_do_no_harm(request in prop::collection::vec(any::<u8>(), 0..600)) {
-        thread_local!(static SERVER: Server = Server::new());
-        SERVER.with(|server| {
-            server.over_udp(&request);
-            server.by_hickory(&request, Transport::Tcp);
-        });
-    }
-}
-
-/// The COOKIE option of a reply, and its code.
-fn cookie_in(reply: &[u8]) -> (ResponseCode, Option<Vec<u8>>) {
-    let message = Message::from_vec(reply).unwrap();
-    let cookie = message.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Cookie)).map(|option| match option {
-        EdnsOption::Unknown(_, octets) => octets.clone(),
-        other => panic!("{other:?}"),
-    });
-    (message.metadata.response_code, cookie)
-}
-
-fn with_cookie(cookie: &[u8], more: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(cookie.len()).unwrap();
-    let opt = opt(1232, 0, 0, &[&[0, 10, 0, length], cookie, more].concat());
-    query("web1.registry.local", rtype::A, IN, [0, 0], &opt)
-}
-
-#[test]
-fn item_29_cookies_are_given_taken_and_held_to_their_length() {
-    let server = Server::new();
-    let both = |request: &[u8]| {
-        let (ours, theirs) = (server.over_udp(request), server.by_hickory(request, Transport::Udp));
-        assert_eq!(content(&ours), content(&theirs));
-        cookie_in(&ours)
-    };
-    let (code, given) = both(&with_cookie(CLIENT_COOKIE, &[]));
-    let given = given.expect("a client cookie alone gets ours");
-    assert_eq!((code, given.len(), &given[..8]), (ResponseCode::NoError, 24, CLIENT_COOKIE));
-    assert_eq!(both(&with_cookie(&given, &[])), (ResponseCode::NoError, Some(given.clone())), "a good one is kept");
-    let mut wrong = given.clone();
-    wrong[23] ^= 1;
-    assert_eq!(both(&with_cookie(&wrong, &[])), (ResponseCode::NoError, Some(given.clone())), "a bad one is replaced");
-    // Only the first counts (RFC 7873 §5.2).
-    assert_eq!(both(&with_cookie(CLIENT_COOKIE, &[0, 10, 0, 0])), (ResponseCode::NoError, Some(given)));
-    for length in 0..=50 {
-        let (code, cookie) = both(&with_cookie(&vec![7; length], &[]));
-        let is_good = length == 8 || (16..=40).contains(&length);
-        let expected = if is_good { ResponseCode::NoError } else { ResponseCode::FormErr };
-        assert_eq!((code, cookie.is_some()), (expected, is_good), "{length} octets");
-    }
-    let off = Config { cookies: false, ..Config::default() };
-    let server = Server { cookies: Cookies::new(&off), ..server };
-    for length in [7, 8, 24] {
-        assert_eq!(cookie_in(&server.over_udp(&with_cookie(&vec![7; length], &[]))), (ResponseCode::NoError, None));
-    }
-}
-
-#[test]
-fn item_11_no_question_with_a_cookie_asks_for_one() {
-    let server = Server::new();
-    let ask = |cookie: &[u8]| {
-        let question = with_cookie(cookie, &[]);
-        let opt = &question[question.len() - 15 - cookie.len()..];
-        let reply = server.over_udp(&[&[0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], opt].concat());
-        assert_eq!(reply[4..12], [0, 0, 0, 0, 0, 0, 0, 1], "neither question nor answer");
-        cookie_in(&reply)
-    };
-    let (code, given) = ask(CLIENT_COOKIE);
-    let given = given.unwrap();
-    assert_eq!((code, given.len()), (ResponseCode::NoError, 24));
-    assert_eq!(ask(&given), (ResponseCode::NoError, Some(given.clone())));
-    let mut wrong = given.clone();
-    wrong[23] ^= 1;
-    assert_eq!(ask(&wrong), (ResponseCode::BADCOOKIE, Some(given)));
-    assert_eq!(ask(&[7; 9]), (ResponseCode::FormErr, None));
-}
-
-#[test]
-fn an_extended_error_says_why() {
-    let mut server = Server::of(serving([registration("auth", "a", "h")]));
-    server.access = Access::new(&Config { glob_from: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() });
-    let ask = |name: &str, rtype: u16, class: u16, size: u16| {
-        let request = query(name, rtype, class, [0, 0], &opt(size, 0, 0, &[]));
-        let (ours, theirs) = (server.over_udp(&request), server.by_hickory(&request, Transport::Udp));
-        assert_eq!(content(&ours), content(&theirs), "{name}");
-        Message::from_vec(&ours).unwrap().edns.unwrap().options().clone()
-    };
-    let text = |options: OPT| match options.get(EdnsCode::from(15)) {
-        Some(EdnsOption::Unknown(_, octets)) => {
-            (u16::from_be_bytes([octets[0], octets[1]]), str::from_utf8(&octets[2..]).unwrap().to_owned())
-        }
-        other => panic!("{other:?}"),
-    };
-    let error = |name: &str, rtype: u16, class: u16| text(ask(name, rtype, class, 1232));
-    let is = |code: u16, text: &str| (code, text.to_owned());
-    assert_eq!(error("example.org", rtype::A, IN), is(20, ""));
-    assert_eq!(error("registry.local", rtype::AXFR, IN), is(21, "no zone transfers"));
-    assert_eq!(error("registry.local", rtype::SOA, 3), is(21, "class IN only"));
-    assert_eq!(error("*._tcp.registry.local", rtype::PTR, IN), is(18, "dns.glob_from has not your network"));
-    for (name, rtype) in
-        [("h.registry.local", rtype::A), ("x.registry.local", rtype::A), ("h.registry.local", rtype::TXT)]
-    {
-        assert_eq!(ask(name, rtype, IN, 1232), OPT::default(), "{name}: there is nothing to say");
     }
 }

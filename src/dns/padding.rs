@@ -5,49 +5,25 @@
 //! finished.
 #![warn(clippy::indexing_slicing)]
 
-use super::query::HEADER;
+use super::options::{self, OPT_HEAD};
 
 /// Octets of a block.
 const BLOCK: usize = 468;
 /// Code of the option (RFC 7830 §3), and octets of its code and length.
 const PADDING: u16 = 12;
 const OPTION_HEAD: usize = 4;
-/// An OPT record begins with the root and its type (RFC 6891 §6.1.2). Octets up to its options, of which the last two
-/// say how long those are.
-const OPT: [u8; 3] = [0, 0, 41];
-const OPT_HEAD: usize = 11;
-/// Octets of any record between its name and its data, of which the last two say how long that is.
-const RECORD_HEAD: usize = 10;
 
 /// Pads the reply in the first `length` octets of `buffer`, if `request` asks for it and there is room, and returns
 /// its length then.
 pub(super) fn pad(request: &[u8], buffer: &mut [u8], length: usize) -> usize {
-    if !has_option(request, PADDING) {
+    if !options::has(request, PADDING) {
         return length;
     }
     padded(buffer, length).unwrap_or(length)
 }
 
-/// Whether there is an option of this code in the OPT record that ends a message.
-pub(super) fn has_option(message: &[u8], code: u16) -> bool {
-    options_from(message, code).is_some()
-}
-
-/// The options from the first of this code on.
-fn options_from(message: &[u8], wanted: u16) -> Option<&[u8]> {
-    let mut options = message.get(last_opt(message)? + OPT_HEAD..)?;
-    loop {
-        let (code, rest) = options.split_first_chunk()?;
-        if u16::from_be_bytes(*code) == wanted {
-            return Some(options);
-        }
-        let (length, rest) = rest.split_first_chunk()?;
-        options = rest.get(usize::from(u16::from_be_bytes(*length))..)?;
-    }
-}
-
 fn padded(buffer: &mut [u8], length: usize) -> Option<usize> {
-    let opt = last_opt(buffer.get(..length)?)?;
+    let opt = options::last_opt(buffer.get(..length)?)?;
     let begin = length + OPTION_HEAD;
     let end = begin.next_multiple_of(BLOCK).min(usize::from(u16::MAX)).min(buffer.len());
     let padding = u16::try_from(end.checked_sub(begin)?).ok()?;
@@ -58,42 +34,6 @@ fn padded(buffer: &mut [u8], length: usize) -> Option<usize> {
     let options = u16::try_from(end - opt - OPT_HEAD).ok()?;
     buffer.get_mut(opt + OPT_HEAD - 2..opt + OPT_HEAD)?.copy_from_slice(&options.to_be_bytes());
     Some(end)
-}
-
-/// Where the OPT record begins that ends a message.
-fn last_opt(message: &[u8]) -> Option<usize> {
-    let (header, _) = message.split_first_chunk::<HEADER>()?;
-    let count = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low]));
-    let [_, _, _, _, questions0, questions1, counts @ ..] = *header;
-    let mut at = HEADER;
-    for _ in 0..count(questions0, questions1) {
-        // Type and class.
-        at = name_end(message, at)? + 4;
-    }
-    let [answers0, answers1, authorities0, authorities1, additionals0, additionals1] = counts;
-    let records = count(answers0, answers1) + count(authorities0, authorities1) + count(additionals0, additionals1);
-    let mut last = None;
-    for _ in 0..records {
-        last = Some(at);
-        let data = name_end(message, at)? + RECORD_HEAD;
-        let [high, low] = *message.get(data - 2..data)?.as_array()?;
-        at = data + count(high, low);
-    }
-    let opt = last?;
-    (at == message.len() && message.get(opt..opt + OPT.len())? == OPT).then_some(opt)
-}
-
-/// Where the name ends that begins at `at`.
-fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            length @ 1..=63 => at += 1 + usize::from(length),
-            // A pointer has two octets, and ends the name.
-            0xc0..=0xff => return Some(at + 2),
-            _ => return None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connections::Permit;
 use super::context::Seeds;
-use super::padding;
+use super::options;
 use super::stream::{REQUEST_MAX, Streams};
 use super::transport::Transport;
 use crate::tls::Identity;
@@ -167,7 +167,7 @@ async fn exchange(
 fn request(octets: &[u8]) -> Option<&[u8]> {
     let (length, message) = octets.split_first_chunk::<LENGTH>()?;
     let is_whole = usize::from(u16::from_be_bytes(*length)) == message.len();
-    (is_whole && message.starts_with(&[0, 0]) && !padding::has_option(message, KEEPALIVE)).then_some(message)
+    (is_whole && message.starts_with(&[0, 0]) && !options::has(message, KEEPALIVE)).then_some(message)
 }
 
 #[cfg(test)]
