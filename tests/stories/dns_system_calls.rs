@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::support::tls::{self, Certificate};
 use crate::support::{Launch, Portolan, run, tool, wait_until};
 
+/// What the table may have besides: `clock_gettime` where the machine's clock cannot be read without the kernel (the
+/// time of a batch is told twice), and what goes on with a call that strace interrupted as it came.
+const TOLERATED: [&str; 2] = ["clock_gettime", "restart_syscall"];
 /// Asked at once, over and over: they wait for the server together. As many of each kind.
 const AT_ONCE: usize = 51;
 const TIMES: usize = 60;
@@ -125,7 +128,7 @@ fn a_thread_that_answers_over_udp_makes_no_system_call_but_those_for_batches() {
         assert_eq!(opts.sum::<usize>(), AT_ONCE * 2 / 3);
     }
     let counted = strace.counted();
-    let kinds: Vec<&str> = counted.keys().map(String::as_str).collect();
+    let kinds: Vec<_> = counted.keys().map(String::as_str).filter(|kind| !TOLERATED.contains(kind)).collect();
     assert_eq!(kinds, ["recvmmsg", "sendmmsg"], "{counted:?}");
     let questions = AT_ONCE * TIMES;
     assert!(counted.values().all(|calls| *calls < questions / 2), "{counted:?} for {questions} questions");
