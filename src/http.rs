@@ -3,9 +3,9 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`), `explain` (with `concern`), `watch`, `doh`, `about` and `metrics` answer it, in
-//! `turn` where that takes long; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what becomes of it
-//! the registry's.
+//! `write`, `read` (with `select` and `listing`), `explain` (with `concern`), `watch`, `doh`, `about` and `metrics`
+//! answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is `api`'s
+//! matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -18,6 +18,7 @@ mod doh;
 mod explain;
 mod guard;
 mod listen;
+mod listing;
 mod metrics;
 mod protocol;
 mod read;
@@ -36,6 +37,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
@@ -168,6 +170,7 @@ impl Http {
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),
+            listing: Mutex::default(),
             requests: self.requests,
             watchers: self.watchers,
             config: self.config,
@@ -192,6 +195,8 @@ struct Edge {
     scraping: Turn,
     explaining: Turn,
     counting: Turn,
+    /// Held for as long as a piece of a list takes.
+    listing: Mutex<()>,
     requests: Requests,
     watchers: Arc<Watchers>,
     config: Config,

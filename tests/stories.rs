@@ -36,6 +36,7 @@ mod stories {
     mod http_connections;
     mod http_list;
     mod http_machines;
+    mod http_memory;
     mod http_register;
     mod http_tls;
     mod lease_clock;

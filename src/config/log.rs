@@ -1,14 +1,14 @@
 //! What is logged: the user's filter, and libraries that strangers cannot make speak.
 //!
-//! hickory warns of what is wrong with a message, so every datagram of a stranger could write a line. What is wrong
-//! is answered; only what hickory calls an error is its operator's matter.
+//! hickory warns of what is wrong with a message, and h2 of streams that are reset: so every datagram or frame of a
+//! stranger could write a line. What is wrong is answered; only what they call an error is their operator's matter.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 /// How loud libraries may be, unless the filter names them.
 const LIBRARIES: [(&str, LevelFilter); 8] = [
-    ("h2", LevelFilter::WARN),
+    ("h2", LevelFilter::ERROR),
     ("hickory_proto", LevelFilter::ERROR),
     ("hickory_server", LevelFilter::ERROR),
     ("hyper", LevelFilter::WARN),

@@ -34,10 +34,11 @@ use super::request::{DISCARDED_MAX, OverTls, Sender};
 const HEAD_MAX: u16 = 32 << 10;
 /// Headers of a request, at most; browsers send about twenty.
 const HEADERS_MAX: usize = 64;
-/// Requests at once on a connection of HTTP/2 (RFC 9113 §5.1.2 recommends no fewer than 100).
-const STREAMS_MAX: u32 = 100;
-/// Octets that wait for a stream's client to take them, at most.
-const SEND_MAX: usize = 64 << 10;
+/// Requests at once on a connection of HTTP/2. RFC 9113 §5.1.2 recommends no fewer than 100, for pages of many parts;
+/// a client of ours sends a few, and what each may have us hold counts this many times.
+const STREAMS_MAX: u32 = 32;
+/// Octets that wait for a stream's client to take them, at most, and those of a frame.
+const SEND_MAX: usize = 8 << 10;
 /// How long a connection without a request in flight may outlive its end: for a request that is on its way, and for
 /// the rest of an answer.
 const LINGER: Duration = Duration::from_secs(1);

@@ -6,19 +6,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::api::{Cursor, Filter, Instance, Page, Service, Services, unknown_parameter};
+use crate::api::{Cursor, Filter, Instance, Service, Services, unknown_parameter};
 use crate::registry::{Refusal, Slot};
 use crate::service::InstanceId;
 
 use super::Edge;
+use super::listing;
 use super::request::Addressed;
 use super::respond::{self, Refused};
-use super::select::Selection;
-use super::watch;
-
-/// Identities that are looked at for one page, at most: a filter that matches little in a large registry is answered
-/// with short pages, not with a pause for everybody else.
-const EXAMINED_MAX: usize = 5_000;
 
 /// A query, in its order and with its repetitions.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -32,24 +27,7 @@ pub(super) async fn instance(State(edge): State<Arc<Edge>>, Addressed(id): Addre
 
 /// `GET /v1/instances`
 pub(super) async fn instances(State(edge): State<Arc<Edge>>, query: Query<Pairs>) -> Result<Response, Refused> {
-    let filter = Filter::from_query(&query)?;
-    let selection = Selection::new(&filter)?;
-    let state = edge.registry.state();
-    let mut instances = Vec::new();
-    let mut cursor = None;
-    let mut candidates = selection.candidates(&state, filter.cursor.as_ref()).enumerate().peekable();
-    while let Some((index, (id, slot))) = candidates.next() {
-        if selection.matches(slot.effective()) {
-            instances.push(edge.show(slot));
-        }
-        let is_full = instances.len() >= filter.limit() || index + 1 >= EXAMINED_MAX;
-        if is_full && candidates.peek().is_some() {
-            cursor = Some(Cursor(id.clone()));
-            break;
-        }
-    }
-    let (revision, position) = (state.revision.0, watch::position(state.history, state.revision));
-    Ok(respond::document(StatusCode::OK, &Page { instances, revision, position, cursor }))
+    Ok(listing::page(&edge, Filter::from_query(&query)?).await?)
 }
 
 /// `GET /v1/services`
@@ -65,7 +43,7 @@ pub(super) async fn services(State(edge): State<Arc<Edge>>, query: Query<Pairs>)
 }
 
 impl Edge {
-    fn show(&self, slot: &Slot) -> Instance {
+    pub(super) fn show(&self, slot: &Slot) -> Instance {
         let mut views =
             slot.instances().map(|instance| Instance::of(instance, self.registry.expires_at(instance), &self.terms));
         let top = views.next().expect("a slot is never empty");
@@ -107,6 +85,7 @@ mod tests {
     use std::net::IpAddr;
     use std::path::Path;
 
+    use tokio::sync::Mutex;
     use tokio_util::sync::CancellationToken;
 
     use super::super::turn::Turn;
@@ -152,6 +131,7 @@ mod tests {
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),
+            listing: Mutex::default(),
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),
             config,

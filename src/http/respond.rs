@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
@@ -14,6 +15,9 @@ use crate::registry::Refusal;
 use crate::service::Revision;
 
 use super::Edge;
+
+/// What documents are.
+pub(super) const JSON: &str = "application/json";
 
 /// A problem as an answer.
 #[derive(Debug)]
@@ -75,7 +79,7 @@ impl IntoResponse for Refused {
 
 /// A document.
 pub(super) fn document(status: StatusCode, body: &impl Serialize) -> Response {
-    json(status, "application/json", body)
+    json(status, JSON, body)
 }
 
 /// A document about an instance at `revision`, which is its entity tag: the times of its lease aside, it changes
@@ -94,8 +98,13 @@ fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -
     let mut octets = serde_json::to_vec(body).expect("our types have texts for keys");
     // For terminals.
     octets.push(b'\n');
+    text(status, content_type, octets)
+}
+
+/// A text that is written already, or is being written.
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")];
-    (status, headers, octets).into_response()
+    (status, headers, body.into()).into_response()
 }
 
 /// Ends a request that takes too long.

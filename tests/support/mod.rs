@@ -6,6 +6,7 @@ pub mod dig;
 pub mod events;
 pub mod harbour;
 mod http;
+pub mod http2;
 pub mod https;
 pub mod netns;
 mod portolan;
