@@ -29,6 +29,7 @@ mod stories {
     mod dns_system_calls;
     mod dns_transport;
     mod dns_transports;
+    mod dns_unread;
     mod durability;
     mod examples;
     mod explain;

@@ -18,6 +18,7 @@ use quinn::{
     Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ReadToEndError, RecvStream, SendStream, ServerConfig,
     TokioRuntime, TransportConfig, VarInt,
 };
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -39,7 +40,10 @@ const LENGTH: usize = 2;
 const KEEPALIVE: u16 = 11;
 /// Octets of a stream that a client may send.
 const STREAM_MAX: u16 = 2 + REQUEST_MAX;
-/// Octets of replies that a connection holds until its client has them: four of the largest.
+/// Replies of a connection that are made and not yet written, at most: the next questions wait until there is room for
+/// what they ask for.
+const REPLIES_MAX: usize = 4;
+/// Octets of replies that are written, and that a connection holds until its client has them: four of the largest.
 const SEND_MAX: u64 = 256 << 10;
 /// Clients that have not yet shown where they are, at once, and octets that are kept of each.
 const INCOMING_MAX: usize = 256;
@@ -115,7 +119,7 @@ async fn connected(streams: Streams, incoming: Incoming, client: SocketAddr, per
 
 /// Answers until the client is done or idle, or all stop, and then until what was asked is answered.
 async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, permit: &Permit) {
-    let mut exchanges = JoinSet::new();
+    let (mut exchanges, replies) = (JoinSet::new(), Arc::new(Semaphore::new(REPLIES_MAX)));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -126,7 +130,7 @@ async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, 
         match accepted {
             Ok(Ok((send, receive))) => {
                 permit.touch(Instant::now());
-                exchanges.spawn(exchange(streams.clone(), connection.clone(), send, receive, client));
+                exchanges.spawn(exchange(streams.clone(), connection.clone(), replies.clone(), send, receive, client));
             }
             // The client's end.
             Ok(Err(_)) => return,
@@ -139,6 +143,7 @@ async fn answer(streams: &Streams, connection: &Connection, client: SocketAddr, 
 async fn exchange(
     streams: Streams,
     connection: Connection,
+    replies: Arc<Semaphore>,
     mut send: SendStream,
     mut receive: RecvStream,
     client: SocketAddr,
@@ -149,17 +154,30 @@ async fn exchange(
         // The client gave up, or is too slow.
         Ok(Err(ReadToEndError::Read(_))) | Err(_) => return,
     };
-    let reply =
-        request.and_then(|request| streams.responder.reply(&request, Transport::Quic, client, &mut Seeds::new()));
-    // What is no request of DNS over QUIC ends the connection (RFC 9250 §4.3.3).
-    let Some(reply) = reply else { return connection.close(PROTOCOL_ERROR, b"") };
     let taken = async {
-        send.write_all(reply.octets()).await.ok()?;
-        send.finish().ok()?;
-        // Until the client has it: a connection that is closed takes back what is on its way.
-        send.stopped().await.ok()
+        {
+            let _room = replies.acquire().await;
+            let asked = request.as_deref();
+            let reply =
+                asked.and_then(|asked| streams.responder.reply(asked, Transport::Quic, client, &mut Seeds::new()));
+            let Some(reply) = reply else {
+                // What is no request of DNS over QUIC ends the connection (RFC 9250 §4.3.3).
+                connection.close(PROTOCOL_ERROR, b"");
+                return;
+            };
+            if send.write_all(reply.octets()).await.is_err() {
+                return;
+            }
+        }
+        if send.finish().is_ok() {
+            // Until the client has it: a connection that is closed takes back what is on its way.
+            let _ = send.stopped().await;
+        }
     };
-    let _ = timeout(streams.idle, taken).await;
+    if timeout(streams.idle, taken).await.is_err() {
+        // Else the stream would end as if what was written of it were all.
+        let _ = send.reset(EXCESSIVE_LOAD);
+    }
 }
 
 /// The message that a stream has: one, whole, with an ID of 0, and without what no message over QUIC has (RFC 9250

@@ -2,7 +2,8 @@
 //! for nobody long.
 //!
 //! A client has one idle time for a handshake, for each request, and for taking each reply; then it is cut off. Until
-//! then it costs a small buffer to read ahead, one request, and one reply.
+//! then it costs a small buffer to read ahead, one request, one reply, and what the kernel holds for it. Between two
+//! of its replies all others have their turn.
 //!
 //! Road not taken: hickory's server. It takes any number of connections, and when file descriptors run out it
 //! asks for the next one at full speed.
@@ -11,8 +12,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +31,9 @@ use crate::listener::Listener;
 pub(super) const REQUEST_MAX: u16 = 4096;
 /// Octets read ahead of a connection: a few pipelined questions.
 const READ_AHEAD: usize = 1024;
+/// Octets of replies that the kernel takes before it sends them, about: one of the largest. Left to itself it takes
+/// megabytes, and whoever never reads has dozens of replies made that nobody will see.
+const UNSENT_MAX: u32 = 64 << 10;
 /// How long to wait for the end of a connection to be told.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -57,6 +63,7 @@ impl Streams {
     async fn connected(self, tcp: TcpStream, client: SocketAddr, permit: Permit, tls: Option<TlsAcceptor>) {
         // A reply is one write: holding it back for more would only delay it.
         let _ = tcp.set_nodelay(true);
+        let _ = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_MAX);
         let Some(tls) = tls else { return self.answer(tcp, Transport::Tcp, client, &permit).await };
         let handshake = tokio::select! {
             handshake = timeout(self.idle, tls.accept(tcp)) => handshake,
@@ -93,6 +100,8 @@ impl Streams {
                 () = permit.recalled() => return,
             };
             let Ok(Ok(())) = written else { return };
+            // Nothing here waits while there is a request read ahead and room for its reply.
+            yield_now().await;
         }
         // Over TLS it says that nothing was cut off.
         let _ = timeout(FAREWELL, stream.shutdown()).await;

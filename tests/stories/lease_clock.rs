@@ -81,7 +81,7 @@ fn every_lease_ends_when_it_should() {
 }
 
 /// By how much leases were extended because the machine had no time for the registry: it says so.
-fn held_up(log: &str) -> Duration {
+pub fn held_up(log: &str) -> Duration {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let late = lines.filter_map(|line| line["fields"]["late"].as_str().map(str::to_owned));
     late.map(|late| {

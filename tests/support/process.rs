@@ -9,8 +9,19 @@ impl Portolan {
     /// Octets of memory that are resident.
     #[track_caller]
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that ever were.
+    #[track_caller]
+    pub fn resident_most(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    #[track_caller]
+    fn memory(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it in kB");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("Linux says it in kB");
         line.trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
     }
 
