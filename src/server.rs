@@ -128,7 +128,7 @@ impl Server {
         let (identity, name_server) = (tls.identity(), Arc::new(dns.messages(&registry)));
         let (known, metrics) = (registry.clone(), Arc::new(metrics));
         let rooms = Rooms {
-            writer: Room::open("the writer", |stop| writer.run(stop)),
+            writer: Room::open_apart("the writer", |stop| writer.run(stop)),
             dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity.clone(), stop)),
             http: Room::open("HTTP", |stop| http.run(known, terms, name_server, metrics, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),

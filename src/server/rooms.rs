@@ -1,11 +1,17 @@
 //! The rooms at work, and how they end: run, drain.
 //!
 //! Each has a task; one that ends unasked ends all, since a registry that answers DNS but takes no heartbeats would
-//! slowly tell lies. Draining goes against the flow: intake stops first and DNS last, since readers outlive writers.
+//! slowly tell lies. The writer has a runtime of its own, with one thread that has nothing else to do: however much
+//! work strangers make for the others, leases end in time, and heartbeats are applied. Draining goes against the flow: intake stops first and DNS last, since readers outlive writers.
+//!
+//! Roads not taken: strangers' work on a runtime of its own, since there is some in every other room, and whoever
+//! embeds a server may have more on the one that it is run in; and to trust that all of it gives way often enough,
+//! since one loop that does not holds up all leases.
 
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -35,6 +41,8 @@ pub(super) struct Room {
     stop: CancellationToken,
     /// `None` once its end was seen: a task is not awaited twice.
     task: Option<JoinHandle<()>>,
+    /// Where it has one for itself.
+    runtime: Option<Runtime>,
 }
 
 /// Why it ended otherwise than by being told to.
@@ -85,9 +93,28 @@ impl Room {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        Self::open_on(&Handle::current(), name, run)
+    }
+
+    /// The same on a thread and with timers of its own, which no other can hold up.
+    pub(super) fn open_apart<F>(name: &'static str, run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_time().build();
+        let runtime = runtime.expect("timers alone take nothing from the system");
+        let mut room = Self::open_on(runtime.handle(), name, run);
+        room.runtime = Some(runtime);
+        room
+    }
+
+    fn open_on<F>(runtime: &Handle, name: &'static str, run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let stop = CancellationToken::new();
-        let task = Some(tokio::spawn(run(stop.clone())));
-        Self { name, stop, task }
+        let task = Some(runtime.spawn(run(stop.clone())));
+        Self { name, stop, task, runtime: None }
     }
 
     /// Its name when it ends, by itself or in a panic, which the panic hook has told of.
@@ -117,14 +144,22 @@ impl Drop for Room {
         if let Some(task) = &self.task {
             task.abort();
         }
+        if let Some(runtime) = self.runtime.take() {
+            // Dropped it would wait for its thread, which nobody may within another runtime.
+            runtime.shutdown_background();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    /// Longer than a thread takes to start on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// A room that waits for its stop and then writes its name down.
     fn waiting(name: &'static str, closed: &Arc<Mutex<Vec<&'static str>>>) -> Room {
@@ -181,6 +216,32 @@ mod tests {
         let mut second = rooms(&Arc::default());
         second.http = failing("HTTP");
         assert_eq!(second.run(stop).await, Err(Fault::Ended("HTTP")));
+    }
+
+    #[tokio::test]
+    async fn a_room_apart_goes_on_while_the_others_hold_up_their_runtime() {
+        let (tell, told) = mpsc::channel();
+        let mut room = Room::open_apart("the writer", |stop| async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            tell.send("by a timer").unwrap();
+            stop.cancelled().await;
+        });
+        // This is the one thread of the test's runtime.
+        assert_eq!(told.recv_timeout(PATIENCE), Ok("by a timer"));
+        assert_eq!(room.close(WRITER_GRACE).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_room_apart_ends_with_its_server_and_its_defects_end_all() {
+        let (alive, ended) = mpsc::channel::<()>();
+        drop(Room::open_apart("the writer", |_| async move {
+            std::future::pending::<()>().await;
+            drop(alive);
+        }));
+        assert_eq!(ended.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+        let mut rooms = rooms(&Arc::default());
+        rooms.writer = Room::open_apart("the writer", |_| async { panic!("a defect") });
+        assert_eq!(rooms.run(CancellationToken::new()).await, Err(Fault::Ended("the writer")));
     }
 
     #[tokio::test(start_paused = true)]
