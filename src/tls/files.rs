@@ -1,8 +1,9 @@
 //! A certificate and its key, in PEM files (RFC 7468).
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,9 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, InconsistentKeys};
+
+/// Octets of a file, at most: a long chain has some ten thousand.
+const FILE_MAX: u64 = 1 << 20;
 
 /// Where they are.
 #[derive(Debug, Clone)]
@@ -32,6 +36,12 @@ pub enum CertificateError {
         /// The system's word.
         source: io::Error,
     },
+    /// A pipe, a device or a folder: there may be nothing to read in it for ever, or something without end.
+    #[error("{0} is no regular file; tls.certificate and tls.key want PEM files of at most 1 MiB")]
+    Irregular(PathBuf),
+    /// Longer than any certificate.
+    #[error("{0} has more than 1 MiB; tls.certificate and tls.key want PEM files of at most that")]
+    Long(PathBuf),
     /// Something in the file begins as PEM does and does not go on so.
     #[error("{0} is no PEM file: {1}")]
     Malformed(PathBuf, pem::Error),
@@ -68,9 +78,6 @@ pub enum CertificateError {
 impl Files {
     /// The certificate chain and its key, which belong together.
     pub(super) fn load(&self) -> Result<CertifiedKey, CertificateError> {
-        let read = |path: &PathBuf| {
-            fs::read(path).map_err(|source| CertificateError::Unreadable { path: path.clone(), source })
-        };
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(&self.certificate)?)
             .collect::<Result<_, _>>()
             .map_err(|error| CertificateError::Malformed(self.certificate.clone(), error))?;
@@ -88,6 +95,22 @@ impl Files {
             error => CertificateError::Useless(self.certificate.clone(), error),
         })
     }
+}
+
+/// What is in a file, if that is one and not too long.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let unreadable = |source| CertificateError::Unreadable { path: path.to_owned(), source };
+    // To open a pipe would else wait for whoever writes to it.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(CertificateError::Irregular(path.to_owned()));
+    }
+    let mut octets = Vec::new();
+    file.take(FILE_MAX + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    if octets.len() as u64 > FILE_MAX {
+        return Err(CertificateError::Long(path.to_owned()));
+    }
+    Ok(octets)
 }
 
 /// The SHA-256 digest of the public key in Base64 (RFC 7858 §4.2).

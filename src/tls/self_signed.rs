@@ -13,7 +13,7 @@ use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::ParsedCertificate;
 
-use super::files::{CertificateError, Files};
+use super::files::{CertificateError, Files, read};
 
 /// Readable by everybody: clients are given it.
 const PUBLIC: u32 = 0o644;
@@ -45,14 +45,14 @@ fn is_for(files: &Files, names: &[String]) -> bool {
 
 fn make(files: &Files, names: Vec<String>) -> Result<(), CertificateError> {
     let unmade = |error| CertificateError::Unmade(files.key.clone(), error);
-    let key = match fs::read_to_string(&files.key) {
-        Ok(text) => KeyPair::from_pem(&text).map_err(unmade)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let key = match read(&files.key) {
+        Ok(octets) => KeyPair::from_pem(&String::from_utf8_lossy(&octets)).map_err(unmade)?,
+        Err(CertificateError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let key = KeyPair::generate().map_err(unmade)?;
             write(&files.key, &key.serialize_pem(), PRIVATE)?;
             key
         }
-        Err(source) => return Err(CertificateError::Unreadable { path: files.key.clone(), source }),
+        Err(error) => return Err(error),
     };
     let mut parameters = CertificateParams::new(names).map_err(unmade)?;
     parameters.distinguished_name.push(DnType::CommonName, "portolan (self-signed)");

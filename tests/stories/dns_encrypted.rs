@@ -264,3 +264,25 @@ fn a_listener_without_a_certificate_is_refused_with_both_remedies() {
         assert!(log.contains(part), "{log}");
     }
 }
+
+#[test]
+fn a_certificate_that_is_no_file_or_has_no_end_is_refused_and_holds_up_no_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pipe, much] = ["pipe", "long.pem"].map(|name| folder.path().join(name));
+    run(tool("mkfifo").arg(&pipe));
+    fs::File::create(&much).unwrap().set_len((1 << 20) + 1).unwrap();
+    for (path, what) in [
+        (&*pipe, "is no regular file"),
+        (folder.path(), "is no regular file"),
+        (Path::new("/dev/zero"), "is no regular file"),
+        (&*much, "has more than 1 MiB"),
+    ] {
+        let path = path.to_str().unwrap();
+        let launch = Launch::new().env("PORTOLAN_TLS_CERTIFICATE", path).env("PORTOLAN_TLS_KEY", path);
+        let (status, log) = launch.env("PORTOLAN_DNS_TLS_LISTEN", "127.0.0.1:0").start_in_vain();
+        assert_eq!(status.code(), Some(5), "{log}");
+        for part in [path, what, "tls.certificate", "1 MiB", "PEM"] {
+            assert!(log.contains(part), "{log}");
+        }
+    }
+}
