@@ -1,7 +1,7 @@
 //! Speaks HTTP: JSON over HTTP/1.1 and HTTP/2, plain or over TLS, and errors as problems (RFC 9457).
 //!
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
-//! `protocol` serves each for as long as there is `activity`;
+//! `protocol` serves each for as long as there is `activity`, and bodies count as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
 //! `write`, `read` (with `select` and `listing`), `explain` (with `concern`), `watch`, `doh`, `about` and `metrics`
 //! answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is `api`'s
@@ -20,6 +20,7 @@ mod guard;
 mod listen;
 mod listing;
 mod metrics;
+mod octets;
 mod protocol;
 mod read;
 mod request;
@@ -48,6 +49,7 @@ use crate::tls::Identity;
 
 use connections::Connections;
 use metrics::Requests;
+use octets::Octets;
 use turn::Turn;
 use watch::Watchers;
 
@@ -72,7 +74,7 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Octets of a request body, at most.
     pub body_limit: usize,
-    /// Connections, at most; further ones wait to be accepted.
+    /// Connections, at most. For a further one the quietest without a request is closed; where all have one, it waits.
     pub connections: usize,
     /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
     pub connections_per_client: usize,
@@ -119,7 +121,8 @@ impl Http {
     /// Binds what `config` says; within a Tokio runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
-        let connections = Connections::new(config.connections, config.connections_per_client);
+        let connections =
+            Connections::new(config.connections, config.connections_per_client, Octets::new(config.body_limit));
         let (requests, watchers) = (Requests::new(), Arc::new(Watchers::new(config.watchers)));
         Ok(Self { config: config.clone(), plain, over_tls, requests, connections, watchers })
     }
@@ -140,11 +143,16 @@ impl Http {
         Watchers::name_metrics(&self.watchers, metrics);
         let connections = self.connections.clone();
         metrics.collect(move |page| {
-            page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open())])?;
+            page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open_now())])?;
             page.counter(
                 "http_refused_connections",
                 "Connections that were closed at once: their client had http.connections_per_client already",
                 [([], connections.refused())],
+            )?;
+            page.counter(
+                "http_recalled_connections",
+                "Connections that were closed to make room for another client: there were http.connections",
+                [([], connections.recalled())],
             )
         });
     }

@@ -14,6 +14,8 @@ pub(super) struct Activity(Arc<watch::Sender<State>>);
 struct State {
     /// Requests that are being answered: of HTTP/1.1 one at a time, of HTTP/2 many.
     answering: usize,
+    /// Answers that are being taken.
+    taking: usize,
     /// When something happened last.
     since: Instant,
 }
@@ -22,10 +24,14 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Answering(Activity);
 
+/// An answer that is being taken until this is dropped.
+#[derive(Debug)]
+pub(super) struct Taking(Activity);
+
 impl Activity {
     /// Of a connection that begins now.
     pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State { answering: 0, since: Instant::now() })))
+        Self(Arc::new(watch::Sender::new(State { answering: 0, taking: 0, since: Instant::now() })))
     }
 
     /// The head of a request has come.
@@ -34,9 +40,21 @@ impl Activity {
         Answering(self.clone())
     }
 
-    /// The client has taken something.
-    pub(super) fn touch(&self) {
-        self.change(|_| {});
+    /// There is an answer to be taken.
+    pub(super) fn begin_to_take(&self) -> Taking {
+        self.change(|state| state.taking += 1);
+        Taking(self.clone())
+    }
+
+    /// Whether a request is in hand: it is being answered, or its answer is being taken.
+    pub(super) fn has_request(&self) -> bool {
+        let state = self.0.borrow();
+        state.answering > 0 || state.taking > 0
+    }
+
+    /// When something happened last.
+    pub(super) fn since(&self) -> Instant {
+        self.0.borrow().since
     }
 
     pub(super) fn is_answering(&self) -> bool {
@@ -47,7 +65,7 @@ impl Activity {
     pub(super) async fn quiet(&self, idle: Duration) {
         let mut state = self.0.subscribe();
         loop {
-            let State { answering, since } = *state.borrow_and_update();
+            let State { answering, since, .. } = *state.borrow_and_update();
             if answering > 0 {
                 // The sender is `self`: it is there.
                 let _ = state.changed().await;
@@ -71,6 +89,19 @@ impl Drop for Answering {
     }
 }
 
+impl Taking {
+    /// The client has taken something.
+    pub(super) fn touch(&self) {
+        self.0.change(|_| {});
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.0.change(|state| state.taking -= 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,12 +111,12 @@ mod tests {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let activity = Activity::new();
         let answering = activity.begin();
-        let other = activity.clone();
+        let taking = activity.begin_to_take();
         tokio::spawn(async move {
             tokio::time::sleep(5 * second).await;
             drop(answering);
             tokio::time::sleep(second / 2).await;
-            other.touch();
+            taking.touch();
         });
         activity.quiet(second).await;
         assert_eq!(start.elapsed(), 6 * second + second / 2);

@@ -122,19 +122,25 @@ impl Door {
     async fn accept(self, mut listener: Listener, tasks: TaskTracker) {
         while let Some((stream, peer)) = self.stop.run_until_cancelled(listener.accept()).await {
             // Every listener has one connection in hand, so that none of them keeps room that another could use.
-            let Some(room) = self.stop.run_until_cancelled(self.connections.room()).await else { break };
-            let Some(ticket) = room.enter(peer.ip()) else {
+            let Some(ticket) = self.stop.run_until_cancelled(self.connections.enter(peer.ip())).await else { break };
+            let Some(ticket) = ticket else {
                 debug!(%peer, "closed a connection: its address has too many");
                 continue;
             };
-            tasks.spawn(self.clone().serve(stream, Sender(peer.ip()), ticket));
+            let door = self.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = door.serve(stream, Sender(peer.ip()), &ticket) => {}
+                    () = ticket.recalled() => debug!(%peer, "closed a connection: another client needed the room"),
+                }
+            });
         }
         drop(listener);
         tasks.close();
         tasks.wait().await;
     }
 
-    async fn serve(self, stream: TcpStream, sender: Sender, _ticket: Ticket) {
+    async fn serve(self, stream: TcpStream, sender: Sender, ticket: &Ticket) {
         // Neither is needed to serve: without the first answers are slower, without the second a client that
         // takes nothing is only noticed by the kernel's own limits.
         let _ = stream.set_nodelay(true);
@@ -143,13 +149,13 @@ impl Door {
 
         let Some(tls) = self.tls else {
             let peer = Peer { sender, over_tls: None };
-            return Box::pin(self.protocol.serve(stream, peer, self.stop)).await;
+            return Box::pin(self.protocol.serve(stream, peer, ticket, self.stop)).await;
         };
         // Elsewhere, since a connection without it would keep the room for it.
         let handshake = Box::pin(tokio::time::timeout(self.idle, tls.accept(stream)));
         if let Some(Ok(Ok(stream))) = self.stop.run_until_cancelled(handshake).await {
             let peer = Peer { sender, over_tls: Some(OverTls) };
-            Box::pin(self.protocol.serve(stream, peer, self.stop)).await;
+            Box::pin(self.protocol.serve(stream, peer, ticket, self.stop)).await;
         }
     }
 }

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::HOST;
 use axum::http::{HeaderValue, Request, Response, Version};
+use axum::response::IntoResponse;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::service::{Service, service_fn};
@@ -27,8 +28,12 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::Config;
-use super::activity::Activity;
+use super::activity::{Activity, Taking};
+use super::connections::Ticket;
+use super::octets::{Held, Received, Share};
 use super::request::{DISCARDED_MAX, OverTls, Sender};
+use super::respond::Refused;
+use crate::api::Problem;
 
 /// Octets of a request's head, at most; a long query fits many times.
 const HEAD_MAX: u16 = 32 << 10;
@@ -39,6 +44,9 @@ const HEADERS_MAX: usize = 64;
 const STREAMS_MAX: u32 = 32;
 /// Octets that wait for a stream's client to take them, at most, and those of a frame.
 const SEND_MAX: usize = 8 << 10;
+/// Octets that a client may send before we have read them, of a request and of all of a connection.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 128 << 10;
 /// How long a connection without a request in flight may outlive its end: for a request that is on its way, and for
 /// the rest of an answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -49,6 +57,7 @@ pub(super) struct Protocol {
     http: auto::Builder<Tracked>,
     routes: Router,
     idle: Duration,
+    body_limit: usize,
 }
 
 /// Who is at the other end.
@@ -74,17 +83,25 @@ impl Protocol {
             .timer(TokioTimer::new())
             .max_header_list_size(u32::from(HEAD_MAX))
             .max_concurrent_streams(STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_MAX);
-        Self { http, routes, idle: config.idle_timeout }
+        Self { http, routes, idle: config.idle_timeout, body_limit: config.body_limit }
     }
 
     /// Until the client is done, idle, or all stop.
-    pub(super) async fn serve<S>(self, stream: S, peer: Peer, stop: CancellationToken)
+    pub(super) async fn serve<S>(self, stream: S, peer: Peer, ticket: &Ticket, stop: CancellationToken)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let activity = Activity::new();
-        let handler = Handler { routes: TowerToHyperService::new(self.routes), peer, activity: activity.clone() };
+        let activity = &ticket.activity;
+        let handler = Handler {
+            routes: TowerToHyperService::new(self.routes),
+            peer,
+            activity: activity.clone(),
+            share: ticket.share().clone(),
+            body_limit: self.body_limit,
+        };
         let service = service_fn(move |request| handler.clone().answer(request));
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
@@ -114,6 +131,8 @@ struct Handler {
     routes: TowerToHyperService<Router>,
     peer: Peer,
     activity: Activity,
+    share: Share,
+    body_limit: usize,
 }
 
 impl Handler {
@@ -131,12 +150,19 @@ impl Handler {
             request.headers_mut().insert(HOST, host);
         }
         let (request, sent) = keep(request);
+        let request = request.map(|body| Body::new(Received::new(body, self.share.clone(), self.body_limit)));
         let Ok(response) = self.routes.call(request).await;
+        // What is written while it is taken has no length yet, and costs no more than its pieces.
+        let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
+            Ok(held) => (response, held),
+            Err(too_many) => (Refused::from(Problem::from(too_many)).into_response(), None),
+        };
         if let Some(sent) = &sent {
             // Who takes longer than that has no need of it, or no will.
             let _ = tokio::time::timeout(LINGER, sent.forget()).await;
         }
-        Ok(response.map(|body| Body::new(Taken { body, activity: self.activity, _sent: sent })))
+        let taking = self.activity.begin_to_take();
+        Ok(response.map(|body| Body::new(Taken { body, taking, _held: held, _sent: sent })))
     }
 }
 
@@ -193,7 +219,8 @@ impl HttpBody for Sent {
 /// A body that tells when the client has room for more of it.
 struct Taken {
     body: Body,
-    activity: Activity,
+    taking: Taking,
+    _held: Option<Held>,
     _sent: Option<Sent>,
 }
 
@@ -207,7 +234,7 @@ impl HttpBody for Taken {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if frame.is_ready() {
-            self.activity.touch();
+            self.taking.touch();
         }
         frame
     }

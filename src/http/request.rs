@@ -15,6 +15,7 @@ use crate::registry::Condition;
 use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
 
 use super::Edge;
+use super::octets::TooMany;
 use super::respond::Refused;
 
 /// Octets beyond the limit that are read and thrown away: a client that sends its whole body before it listens is
@@ -134,8 +135,12 @@ pub(super) async fn read_body(
     let mut octets = Vec::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| Problem::new(Kind::MalformedRequest, format!("the body did not arrive whole: {error}")))?;
+        let frame = frame.map_err(|error| {
+            if TooMany::is_behind(&error) {
+                return TooMany.into();
+            }
+            Problem::new(Kind::MalformedRequest, format!("the body did not arrive whole: {error}"))
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
         if length > limit.saturating_add(DISCARDED_MAX) {

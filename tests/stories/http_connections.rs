@@ -131,8 +131,10 @@ fn a_client_has_a_share_of_the_connections() {
 fn beyond_all_connections_clients_wait_their_turn() {
     let portolan = start("connections = 1");
     let mut first = connect(&portolan);
-    first.write_all(GET).unwrap();
-    answer(&mut first);
+    first.write_all(b"POST /v1/heartbeat HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+    first.write_all(b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n").unwrap();
+    // It is told to go on when its body is being read.
+    assert!(answer(&mut first).starts_with("HTTP/1.1 100"));
     let mut second = connect(&portolan);
     second.write_all(GET).unwrap();
     second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -140,6 +142,19 @@ fn beyond_all_connections_clients_wait_their_turn() {
     drop(first);
     second.set_read_timeout(Some(PATIENCE)).unwrap();
     assert!(answer(&mut second).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn for_a_further_client_the_quietest_without_a_request_is_closed() {
+    let portolan = start("connections = 8");
+    let mut half_heads: Vec<_> = (0..8).map(|_| connect(&portolan)).collect();
+    for stream in &mut half_heads {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ").unwrap();
+    }
+    let mut next = connect(&portolan);
+    next.write_all(GET).unwrap();
+    assert!(answer(&mut next).starts_with("HTTP/1.1 200"));
+    assert!(is_closed(&mut half_heads[0]), "it was there first");
 }
 
 #[test]
@@ -152,6 +167,7 @@ fn a_client_that_takes_no_answers_is_given_up() {
     let mut greedy = connect(&portolan);
     let request = b"GET /v1/instances?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
     greedy.write_all(&request.repeat(50)).unwrap();
+    greedy.read_exact(&mut [0]).unwrap();
 
     // There is room for one connection only.
     let mut next = connect(&portolan);

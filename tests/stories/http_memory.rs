@@ -1,12 +1,14 @@
 //! What strangers can have the HTTP door hold, seen in the memory of the process: nothing that grows with what they
 //! ask for.
 
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::http2::{self, Http2};
-use crate::support::{Launch, Portolan};
+use crate::support::{Launch, Portolan, wait_until};
 
 /// What a debug build with a few hundred streams may take; each of the attacks took hundreds of MiB.
 const GROWTH_MAX: u64 = 48 << 20;
@@ -48,6 +50,64 @@ fn lists_that_nobody_takes_are_not_held() {
         .collect();
     let grown = portolan.resident().saturating_sub(before);
     assert!(grown < GROWTH_MAX, "{grown} octets for {} connections that take nothing", connections.len());
+}
+
+#[test]
+fn bodies_that_never_end_are_held_up_to_a_clients_share() {
+    let portolan = Launch::new().start();
+    let before = portolan.resident();
+    let length = 1 << 20;
+    let connections: Vec<_> = (0..100)
+        .map(|_| {
+            let mut connection = TcpStream::connect(portolan.http).unwrap();
+            let head = format!("POST /v1/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+            // Who is refused may find the connection closed.
+            let _ = connection.write_all(&[head.as_bytes(), &vec![b' '; length - 10]].concat());
+            connection.set_nonblocking(true).unwrap();
+            connection
+        })
+        .collect();
+    // Sixteen have a place, and nobody else is waited for.
+    wait_until("the others are answered", Duration::from_secs(10), || {
+        let is_answered = |connection: &&TcpStream| {
+            connection.peek(&mut [0]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |_| true)
+        };
+        (connections.iter().filter(is_answered).count() >= 80).then_some(())
+    });
+    let grown = portolan.resident().saturating_sub(before);
+    assert!(grown < GROWTH_MAX, "{grown} octets");
+    let large = portolan.request("POST", "/v1/heartbeat", &[], &" ".repeat(length)).expect(503);
+    assert_eq!(
+        (large.json()["type"].as_str().unwrap().ends_with("/busy"), large.header("retry-after")),
+        (true, Some("1"))
+    );
+    portolan.heartbeat(&json!({"service": "auth", "port": 1}));
+
+    drop(connections);
+    wait_until("there is room again", Duration::from_secs(10), || {
+        let answer = portolan.request("POST", "/v1/heartbeat", &[], &" ".repeat(length));
+        (answer.status == 400).then_some(())
+    });
+}
+
+#[test]
+fn answers_that_nobody_takes_are_held_up_to_a_clients_share() {
+    let portolan = Launch::new().start();
+    let item = |n| json!({"service": format!("s{n:060}"), "port": 1});
+    portolan.post("/v1/heartbeat", &(0..1000).map(item).collect()).expect(200);
+    let list = "/v1/services?limit=1000";
+    assert!(portolan.get(list).expect(200).body.len() > 200_000);
+    let connections: Vec<_> = (0..4)
+        .map(|_| {
+            let mut connection = Http2::connect(portolan.http, &[(http2::INITIAL_WINDOW_SIZE, 0)]);
+            connection.send(&requests(list));
+            connection.wait_for_heads(STREAMS);
+            connection
+        })
+        .collect();
+    assert!(portolan.get(list).expect(503).json()["type"].as_str().unwrap().ends_with("/busy"));
+    drop(connections);
+    wait_until("there is room again", Duration::from_secs(10), || (portolan.get(list).status == 200).then_some(()));
 }
 
 #[test]
