@@ -21,6 +21,8 @@ use super::Config;
 
 pub use secret::CookieSecret;
 
+/// Code of the option that it comes in (RFC 7873 §4).
+pub(super) const OPTION_COOKIE: u16 = 10;
 /// Octets of a client cookie, and those of a server cookie as RFC 9018 §4 has it: a head of version, three reserved
 /// octets and timestamp, and a hash.
 const CLIENT: usize = 8;

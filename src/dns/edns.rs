@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use super::context::Context;
-use super::cookie::{COOKIE, Standing};
+use super::cookie::{COOKIE, OPTION_COOKIE, Standing};
 use super::extended_error::{ExtendedError, TEXT_MAX};
 use super::query::Edns;
 
@@ -15,8 +15,7 @@ use super::query::Edns;
 pub(super) const DATAGRAM_MAX: u16 = 1232;
 /// Octets of a datagram without EDNS, at most (RFC 1035 §4.2.1), and what a lower wish counts as (RFC 6891 §6.2.5).
 pub(super) const DATAGRAM_MIN: u16 = 512;
-/// Codes of options (RFC 7873 §4, RFC 8914 §2).
-pub(super) const OPTION_COOKIE: u16 = 10;
+/// Code of the option with an Extended DNS Error (RFC 8914 §2).
 const OPTION_ERROR: u16 = 15;
 /// Octets of an OPT record without options.
 const HEAD: usize = 11;

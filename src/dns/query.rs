@@ -4,8 +4,7 @@
 //! hickory, which reads all of DNS at ten times the cost. Nothing is copied here.
 #![warn(clippy::indexing_slicing)]
 
-use super::cookie;
-use super::edns::OPTION_COOKIE;
+use super::cookie::{self, OPTION_COOKIE};
 
 /// Octets of a header (RFC 1035 §4.1.1).
 pub(super) const HEADER: usize = 12;
