@@ -25,6 +25,7 @@ mod service_type;
 mod strings;
 mod txt;
 mod version;
+mod version_range;
 
 pub use address::{Address, AddressError, Addresses};
 pub use change::{Cause, Change};
@@ -43,6 +44,7 @@ pub use service_type::{ServiceType, ServiceTypeError, Subtype, SubtypeError, Tag
 pub(crate) use strings::{split_string, strings};
 pub use txt::{Txt, TxtError, TxtValue};
 pub use version::{Version, VersionError};
+pub use version_range::{VersionRange, VersionRangeError};
 
 #[cfg(test)]
 pub(crate) use registration::tests::registration;

@@ -33,6 +33,10 @@ impl Version {
         semver::Version::parse(text).map(|v| Self(v.into())).map_err(|e| VersionError::Syntax(e.to_string()))
     }
 
+    pub(super) fn semver(&self) -> &semver::Version {
+        &self.0
+    }
+
     /// `_v3`, `_v3-2` and `_v3-2-2` for `3.2.2`. A prerelease is found under its own name alone: who asks for
     /// `_v3` does not want `3.0.0-rc.1`.
     pub fn subtypes(&self) -> Vec<Subtype> {
