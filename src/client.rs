@@ -20,17 +20,16 @@
 mod registration;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::api::{
-    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Position, Problem, Service, Services,
+    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Pick, Position, Problem, Service, Services,
     StatusWish,
 };
-use crate::service::Status;
 
 pub use registration::{Registration, Standing};
 pub use watch::Watch;
@@ -39,6 +38,9 @@ pub use watch::Watch;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take; the server's own limit is the same.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request waits for a match; who waits longer asks again. The server's limit is nine tenths of its
+/// `http.request_timeout`, which is seldom set this low.
+const WAIT_STEP: Duration = Duration::from_secs(10);
 
 /// A registry to talk to. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -160,20 +162,46 @@ impl Client {
         known(self.call(request.json(wish)).await)
     }
 
-    /// The instances of `service` (a name or a glob) that are served, from every page.
+    /// The instances of `service` that are served, from every page: of a name, a glob, or one of them with a range of
+    /// versions, such as `couchdb@3.x`.
     pub async fn lookup(&self, service: &str) -> Result<Vec<Instance>, Error> {
-        let filter = Filter { service: Some(service.to_owned()), status: vec![Status::Up], ..Filter::default() };
-        let mut instances = self.list(filter).await?;
-        instances.retain(|instance| instance.served);
-        Ok(instances)
+        self.list(served(service)).await
+    }
+
+    /// One of those that [`Client::lookup`] gives, `None` where there is none.
+    pub async fn pick(&self, service: &str, pick: Pick) -> Result<Option<Instance>, Error> {
+        let filter = Filter { pick: Some(pick), ..served(service) };
+        Ok(self.page(&filter).await?.instances.pop())
+    }
+
+    /// What [`Client::lookup`] gives as soon as it gives something; nothing where there is nothing within `time`.
+    pub async fn wait_for(&self, service: &str, time: Duration) -> Result<Vec<Instance>, Error> {
+        self.wait(served(service), time).await
+    }
+
+    /// What [`Client::list`] gives as soon as it gives something; nothing where there is nothing within `time`, which
+    /// may be longer than a request may take.
+    pub async fn wait(&self, filter: Filter, time: Duration) -> Result<Vec<Instance>, Error> {
+        let began = Instant::now();
+        loop {
+            let left = time.saturating_sub(began.elapsed());
+            let instances = self.list(Filter { wait: Some(left.min(WAIT_STEP)), ..filter.clone() }).await?;
+            if !instances.is_empty() || left <= WAIT_STEP {
+                return Ok(instances);
+            }
+        }
     }
 
     /// Every instance that `filter` matches, from every page that follows its cursor.
     pub async fn list(&self, mut filter: Filter) -> Result<Vec<Instance>, Error> {
-        filter.limit = filter.limit.or(Some(api::LIMIT_MAX));
+        if filter.pick.is_none() {
+            filter.limit = filter.limit.or(Some(api::LIMIT_MAX));
+        }
         let mut instances = Vec::new();
         loop {
             let page = self.page(&filter).await?;
+            // There was something: the rest is not waited for.
+            filter.wait = None;
             instances.extend(page.instances);
             match page.cursor {
                 Some(cursor) => filter.cursor = Some(cursor),
@@ -249,6 +277,11 @@ impl Client {
     fn foreign(&self, reason: String) -> Error {
         Error::Foreign { url: self.base.clone(), reason }
     }
+}
+
+/// What programs look for.
+fn served(service: &str) -> Filter {
+    Filter { service: Some(service.to_owned()), served: Some(true), ..Filter::default() }
 }
 
 /// No connection yet, but what makes and keeps them.

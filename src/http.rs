@@ -3,9 +3,9 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, and bodies count as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select` and `listing`), `explain` (with `concern`), `watch`, `doh`, `about` and `metrics`
-//! answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is `api`'s
-//! matter, and what becomes of it the registry's.
+//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `doh`, `about` and
+//! `metrics` answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is
+//! `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -21,12 +21,14 @@ mod listen;
 mod listing;
 mod metrics;
 mod octets;
+mod pick;
 mod protocol;
 mod read;
 mod request;
 mod respond;
 mod select;
 mod turn;
+mod wait;
 mod watch;
 mod write;
 
@@ -50,7 +52,9 @@ use crate::tls::Identity;
 use connections::Connections;
 use metrics::Requests;
 use octets::Octets;
+use pick::Rounds;
 use turn::Turn;
+use wait::Waiters;
 use watch::Watchers;
 
 pub use doh::NameServer;
@@ -81,7 +85,7 @@ pub struct Config {
     /// Watchers (`GET /v1/watch`), at most; further ones are refused. Each keeps a connection, or a part of one over
     /// HTTP/2, so that there should be fewer of them than of connections.
     pub watchers: usize,
-    /// How long a request may take, its body included.
+    /// How long a request may take, its body included; one that waits (`wait=`) may wait nine tenths of it.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
     /// How long a connection may take for its handshake, to send the head of its next request, or to take an answer.
@@ -115,6 +119,7 @@ pub struct Http {
     requests: Requests,
     connections: Connections,
     watchers: Arc<Watchers>,
+    waiters: Waiters,
 }
 
 impl Http {
@@ -123,8 +128,9 @@ impl Http {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
         let connections =
             Connections::new(config.connections, config.connections_per_client, Octets::new(config.body_limit));
-        let (requests, watchers) = (Requests::new(), Arc::new(Watchers::new(config.watchers)));
-        Ok(Self { config: config.clone(), plain, over_tls, requests, connections, watchers })
+        let (requests, waiters) = (Requests::new(), Waiters::default());
+        let watchers = Arc::new(Watchers::new(config.watchers));
+        Ok(Self { config: config.clone(), plain, over_tls, requests, connections, watchers, waiters })
     }
 
     /// Where it listens for plain HTTP.
@@ -141,8 +147,9 @@ impl Http {
     pub fn name_metrics(&self, metrics: &mut Metrics) {
         self.requests.name(metrics);
         Watchers::name_metrics(&self.watchers, metrics);
-        let connections = self.connections.clone();
+        let (connections, waiters) = (self.connections.clone(), self.waiters.clone());
         metrics.collect(move |page| {
+            page.gauge("http_waiting_requests", "Requests that wait for something to list", [([], waiters.count())])?;
             page.gauge("http_connections", "Connections of HTTP, plain and over TLS", [([], connections.open_now())])?;
             page.counter(
                 "http_refused_connections",
@@ -179,6 +186,9 @@ impl Http {
             explaining: Turn::default(),
             counting: Turn::default(),
             listing: Mutex::default(),
+            looking: Turn::default(),
+            rounds: Rounds::default(),
+            waiters: self.waiters,
             requests: self.requests,
             watchers: self.watchers,
             config: self.config,
@@ -205,6 +215,9 @@ struct Edge {
     counting: Turn,
     /// Held for as long as a piece of a list takes.
     listing: Mutex<()>,
+    looking: Turn,
+    rounds: Rounds,
+    waiters: Waiters,
     requests: Requests,
     watchers: Arc<Watchers>,
     config: Config,

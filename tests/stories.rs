@@ -44,6 +44,7 @@ mod stories {
     mod mdns;
     mod metrics;
     mod readme;
+    mod select;
     mod shutdown;
     mod watch;
     mod watch_crowd;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use super::event::Position;
 use super::instance::Instance;
 use super::invalid::shorten;
 use super::kind::Kind;
+use super::pick::{BadPick, Pick};
 use super::problem::Problem;
 
 /// Items of a page, at most.
@@ -24,17 +26,21 @@ const PATTERN_MAX: usize = 255;
 /// Conditions of one query, at most.
 const CONDITIONS_MAX: usize = 32;
 /// Every parameter.
-const PARAMETERS: &str = "service, instance, status, tag, txt.KEY, source, limit, cursor";
+const PARAMETERS: &str = "service, instance, version, status, served, tag, txt.KEY, source, limit, cursor, pick, wait";
 
 /// Which instances are asked for. Repeated statuses and sources are alternatives; every tag and attribute must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// `auth` (any transport), `_auth._tcp`, or a glob of one.
+    /// `auth` (any transport), `_auth._tcp`, or a glob of one; in a query also with a range of versions, `auth@3.x`.
     pub service: Option<String>,
     /// A name or a glob.
     pub instance: Option<String>,
+    /// A range of versions as npm writes it; what has no version is in none.
+    pub version: Option<String>,
     /// Any of these; empty for all.
     pub status: Vec<Status>,
+    /// Whether DNS answers with it.
+    pub served: Option<bool>,
     /// All of these.
     pub tags: Vec<String>,
     /// All of these, compared with the TXT record as served; an empty value is also a key without one.
@@ -45,6 +51,10 @@ pub struct Filter {
     pub limit: Option<usize>,
     /// Where the page begins.
     pub cursor: Option<Cursor>,
+    /// One of them instead of a page, out of those that DNS answers with.
+    pub pick: Option<Pick>,
+    /// How long to wait for something that matches, where nothing does.
+    pub wait: Option<Duration>,
 }
 
 impl Filter {
@@ -58,7 +68,15 @@ impl Filter {
         for (key, value) in pairs {
             filter.read(key, value)?;
         }
-        Ok(filter)
+        match filter.pick {
+            Some(_) if filter.limit.is_some() => {
+                Err(invalid_parameter("limit", "has no use beside pick, which gives one"))
+            }
+            Some(_) if filter.cursor.is_some() => {
+                Err(invalid_parameter("cursor", "has no use beside pick, which gives one"))
+            }
+            _ => Ok(filter),
+        }
     }
 
     fn read(&mut self, key: &str, value: &str) -> Result<(), Problem> {
@@ -69,8 +87,26 @@ impl Filter {
         }
         let one_of = |words: [&str; 4]| refuse(format!("is {value:?}; expected one of {}", words.join(", ")));
         let twice = match key {
-            "service" => self.service.replace(value.to_owned()).is_some(),
+            "service" => {
+                let (service, range) = split_range(value);
+                let second_range = range.is_some_and(|range| self.version.replace(range.to_owned()).is_some());
+                self.service.replace(service.to_owned()).is_some() || second_range
+            }
             "instance" => self.instance.replace(value.to_owned()).is_some(),
+            "version" => self.version.replace(value.to_owned()).is_some(),
+            "served" => {
+                let served = value.parse().map_err(|_| refuse(format!("is {value:?}; expected true or false")))?;
+                self.served.replace(served).is_some()
+            }
+            "pick" => {
+                let pick = value.parse().map_err(|error: BadPick| refuse(error.to_string()))?;
+                self.pick.replace(pick).is_some()
+            }
+            "wait" => {
+                let wait = read_duration(value);
+                let expected = || refuse(format!("is {value:?}; expected seconds or a time such as 15s"));
+                self.wait.replace(wait.ok_or_else(expected)?).is_some()
+            }
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
                 let expected = || refuse(format!("is {value:?}; expected a whole number from 1 to {LIMIT_MAX}"));
@@ -110,12 +146,16 @@ impl Filter {
         let mut pairs = Vec::new();
         pairs.extend(self.service.iter().map(|value| pair("service", value)));
         pairs.extend(self.instance.iter().map(|value| pair("instance", value)));
+        pairs.extend(self.version.iter().map(|value| pair("version", value)));
         pairs.extend(self.status.iter().map(|value| pair("status", value.as_str())));
+        pairs.extend(self.served.iter().map(|value| pair("served", &value.to_string())));
         pairs.extend(self.tags.iter().map(|value| pair("tag", value)));
         pairs.extend(self.txt.iter().map(|(key, value)| (format!("txt.{key}"), value.clone())));
         pairs.extend(self.source.iter().map(|value| pair("source", value.as_str())));
         pairs.extend(self.limit.iter().map(|value| pair("limit", &value.to_string())));
         pairs.extend(self.cursor.iter().map(|value| pair("cursor", &value.to_string())));
+        pairs.extend(self.pick.iter().map(|value| pair("pick", &value.to_string())));
+        pairs.extend(self.wait.iter().map(|value| pair("wait", &humantime::format_duration(*value).to_string())));
         pairs
     }
 
@@ -123,6 +163,20 @@ impl Filter {
     pub fn limit(&self) -> usize {
         self.limit.unwrap_or(LIMIT_DEFAULT)
     }
+}
+
+/// `couchdb@3.x`, as npm writes a package and a range. A name that begins with @ has a scope.
+fn split_range(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once('@') {
+        Some((service, range)) if !service.is_empty() => (service, Some(range)),
+        _ => (text, None),
+    }
+}
+
+/// `15` and `0.5` are seconds.
+fn read_duration(text: &str) -> Option<Duration> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    seconds.map_or_else(|| humantime::parse_duration(text).ok(), Result::ok)
 }
 
 /// The problem with a parameter that is not one of `known`.
@@ -239,14 +293,34 @@ mod tests {
         let filter = Filter {
             service: Some("au*".into()),
             instance: Some("Main ?uth".into()),
+            version: Some(">=3 <4".into()),
+            served: Some(true),
             status: vec![Status::Up, Status::OutOfService],
             tags: vec!["blue".into()],
             txt: vec![("path".into(), "/a=b".into())],
             source: vec![Source::Own],
             limit: Some(7),
             cursor: Some(Cursor(InstanceId::new("_a._udp".parse().unwrap(), InstanceName::new("x y é").unwrap()))),
+            wait: Some(Duration::from_millis(1500)),
+            ..Filter::default()
         };
         assert_eq!(Filter::from_query(&filter.to_query()), Ok(filter));
+        let filter = Filter { pick: Some(Pick::Hash("k".into())), ..Filter::default() };
+        assert_eq!(Filter::from_query(&filter.to_query()), Ok(filter));
+    }
+
+    #[test]
+    fn a_service_may_bring_its_range_along() {
+        let read = |value: &str| {
+            let filter = Filter::from_query(&[("service".into(), value.into())]).unwrap();
+            (filter.service.unwrap(), filter.version)
+        };
+        assert_eq!(read("couchdb@3.x"), ("couchdb".into(), Some("3.x".into())));
+        assert_eq!(read("_couchdb._tcp@^3"), ("_couchdb._tcp".into(), Some("^3".into())));
+        assert_eq!(read("@scope/name"), ("@scope/name".into(), None));
+        assert_eq!(read("@scope/name@1"), ("@scope/name".into(), Some("1".into())));
+        let twice = [("service".into(), "a@1".into()), ("version".into(), "2".into())];
+        assert!(Filter::from_query(&twice).unwrap_err().detail.contains("twice"));
     }
 
     #[test]
@@ -261,6 +335,11 @@ mod tests {
             ("source", "dhcp", "api, file, mdns, self"),
             ("cursor", "!", "is no cursor"),
             ("cursor", "YQ", "is no cursor"),
+            ("served", "yes", "true or false"),
+            ("pick", "last", "first, random, round-robin, weighted, hash:KEY"),
+            ("wait", "soon", "such as 15s"),
+            ("wait", "-1", "such as 15s"),
+            ("wait", "inf", "such as 15s"),
         ] {
             let problem = error(key, value);
             assert_eq!((problem.known(), problem.field.as_deref()), (Some(Kind::InvalidParameter), Some(key)));

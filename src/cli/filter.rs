@@ -13,6 +13,9 @@ pub(super) struct Conditions {
     /// Only instances of this name; * and ? are wild.
     #[arg(long, value_name = "GLOB")]
     instance: Option<String>,
+    /// Only instances of versions in this range, such as 3.x, ^3.2 or '>=3 <4'; also as auth@3.x.
+    #[arg(long, value_name = "RANGE")]
+    version: Option<String>,
     /// Only instances with this tag; may repeat, then all are needed.
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -27,8 +30,8 @@ pub(super) struct Conditions {
 impl Conditions {
     /// The filter for `service` and these conditions.
     pub(super) fn filter(self, service: Option<String>, status: Vec<Status>) -> api::Filter {
-        let Self { instance, tag, txt, source } = self;
-        api::Filter { service, instance, status, tags: tag, txt, source, limit: None, cursor: None }
+        let Self { instance, version, tag, txt, source } = self;
+        api::Filter { service, instance, version, status, tags: tag, txt, source, ..api::Filter::default() }
     }
 }
 

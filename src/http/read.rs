@@ -12,8 +12,11 @@ use crate::service::InstanceId;
 
 use super::Edge;
 use super::listing;
-use super::request::Addressed;
+use super::pick;
+use super::request::{Addressed, Sender};
 use super::respond::{self, Refused};
+use super::select::Selection;
+use super::wait;
 
 /// A query, in its order and with its repetitions.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -26,8 +29,23 @@ pub(super) async fn instance(State(edge): State<Arc<Edge>>, Addressed(id): Addre
 }
 
 /// `GET /v1/instances`
-pub(super) async fn instances(State(edge): State<Arc<Edge>>, query: Query<Pairs>) -> Result<Response, Refused> {
-    Ok(listing::page(&edge, Filter::from_query(&query)?).await?)
+pub(super) async fn instances(
+    State(edge): State<Arc<Edge>>,
+    Sender(sender): Sender,
+    query: Query<Pairs>,
+) -> Result<Response, Refused> {
+    let filter = Filter::from_query(&query)?;
+    if filter.pick.is_some() || filter.wait.is_some() {
+        let selection = Arc::new(Selection::new(&filter)?);
+        if let Some(time) = filter.wait {
+            wait::until_listed(&edge, &selection, sender, time).await?;
+        }
+        if let Some(pick) = &filter.pick {
+            let page = pick::one(&edge, &selection, pick, &filter).await?;
+            return Ok(respond::document(StatusCode::OK, &page));
+        }
+    }
+    Ok(listing::page(&edge, filter).await?)
 }
 
 /// `GET /v1/services`
@@ -88,7 +106,9 @@ mod tests {
     use tokio::sync::Mutex;
     use tokio_util::sync::CancellationToken;
 
+    use super::super::pick::Rounds;
     use super::super::turn::Turn;
+    use super::super::wait::Waiters;
     use super::super::watch::Watchers;
     use super::super::{Config, NameServer, guard};
     use super::*;
@@ -132,6 +152,9 @@ mod tests {
             explaining: Turn::default(),
             counting: Turn::default(),
             listing: Mutex::default(),
+            looking: Turn::default(),
+            rounds: Rounds::default(),
+            waiters: Waiters::default(),
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),
             config,

@@ -2,13 +2,17 @@
 
 use crate::api::{Cursor, Filter, Problem, invalid_parameter};
 use crate::registry::{Slot, State};
-use crate::service::{Glob, Instance, InstanceId, ServiceType, ServiceTypeError, Source, Status, Tag, Transport};
+use crate::service::{
+    Glob, Instance, InstanceId, ServiceType, ServiceTypeError, Source, Status, Tag, Transport, VersionRange,
+};
 
 /// A filter, compiled.
 pub(super) struct Selection {
     types: Types,
     instance: Option<Glob>,
+    version: Option<VersionRange>,
     status: Vec<Status>,
+    served: Option<bool>,
     source: Vec<Source>,
     tags: Vec<Tag>,
     txt: Vec<(String, String)>,
@@ -30,11 +34,16 @@ impl Selection {
             None => Types::All,
             Some(text) => Types::read(text).map_err(|error| invalid_parameter("service", &error.to_string()))?,
         };
+        let range =
+            |text: &String| VersionRange::new(text).map_err(|error| invalid_parameter("version", &error.to_string()));
         let tag = |text: &String| Tag::new(text).map_err(|error| invalid_parameter("tag", &error.to_string()));
         Ok(Self {
             types,
             instance: filter.instance.as_deref().map(Glob::new),
+            version: filter.version.as_ref().map(range).transpose()?,
             status: filter.status.clone(),
+            // Who picks one wants to reach it.
+            served: filter.served.or_else(|| filter.pick.is_some().then_some(true)),
             source: filter.source.clone(),
             tags: filter.tags.iter().map(tag).collect::<Result<_, _>>()?,
             txt: filter.txt.clone(),
@@ -61,11 +70,14 @@ impl Selection {
 
     /// Whether it is meant.
     pub(super) fn matches(&self, instance: &Instance) -> bool {
+        let details = &instance.registration.details;
         self.types.matches(instance.id().service_type())
             && (self.status.is_empty() || self.status.contains(&instance.status()))
+            && self.served.is_none_or(|served| instance.is_served() == served)
             && (self.source.is_empty() || self.source.contains(&instance.origin.source()))
             && self.instance.as_ref().is_none_or(|glob| glob.matches(instance.id().instance().as_str()))
-            && self.tags.iter().all(|tag| instance.registration.details.tags.contains(tag))
+            && self.version.as_ref().is_none_or(|range| details.version.as_ref().is_some_and(|v| range.contains(v)))
+            && self.tags.iter().all(|tag| details.tags.contains(tag))
             && (self.txt.is_empty() || self.has_attributes(instance))
     }
 

@@ -35,8 +35,10 @@ use super::respond::Refused;
 use super::select::Selection;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Parameters that only lists have.
+const OF_LISTS: [&str; 4] = ["limit", "cursor", "pick", "wait"];
 /// Every parameter.
-const PARAMETERS: &str = "service, instance, status, tag, txt.KEY, source, since";
+const PARAMETERS: &str = "service, instance, version, status, served, tag, txt.KEY, source, since";
 
 /// All who watch over HTTP.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ pub(super) async fn watch(
 /// Where to begin, and what to look at. A client that connects again repeats its query, so what it has seen since is
 /// what counts.
 fn read(headers: &HeaderMap, query: Pairs) -> Result<(Option<Position>, Filter), Problem> {
-    if let Some((key, _)) = query.iter().find(|(key, _)| key == "limit" || key == "cursor") {
+    if let Some((key, _)) = query.iter().find(|(key, _)| OF_LISTS.contains(&key.as_str())) {
         return Err(unknown_parameter(key, PARAMETERS));
     }
     let (since, conditions): (Pairs, Pairs) = query.into_iter().partition(|(key, _)| key == "since");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portolan::api::{self, Filter, Kind, LeaseWish};
+use portolan::api::{self, Filter, Kind, LeaseWish, Pick};
 use portolan::client::{Client, Error, Standing};
 use portolan::service::Status;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -198,6 +198,36 @@ async fn what_is_there_can_be_looked_up_listed_and_changed() {
     assert!(!client.deregister("auth", "Main Auth/1").await.unwrap());
     assert_eq!(client.renew("auth", "Main Auth/1").await.unwrap(), None);
     assert_eq!(client.set_status("auth", "Main Auth/1", &wish).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_version_one_instance_or_the_first_to_come_can_be_asked_for() {
+    let portolan = Portolan::start(&[]);
+    let client = client(&portolan);
+    let web = |version: &str, priority: u16| api::Registration {
+        instance: Some(format!("w{version}")),
+        version: Some(version.into()),
+        priority: Some(priority),
+        ..api::Registration::new("web", 80)
+    };
+    let waiting = {
+        let client = client.clone();
+        tokio::spawn(async move { client.wait_for("web@2.x", PATIENCE).await })
+    };
+    wait_until("it waits", async || portolan.get("/metrics").body.contains("_waiting_requests 1\n").then_some(()))
+        .await;
+    client.heartbeat(&web("1.0.0", 0)).await.unwrap();
+    client.heartbeat(&web("2.0.0", 2)).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap()[0].instance, "w2.0.0");
+
+    client.heartbeat(&web("2.1.0", 1)).await.unwrap();
+    let pick = async |service: &str| client.pick(service, Pick::Weighted).await.unwrap().map(|one| one.instance);
+    assert_eq!(pick("web@2.x").await.as_deref(), Some("w2.1.0"), "the lowest priority");
+    assert_eq!(pick("web@3.x").await, None);
+    assert_eq!(client.lookup("web@>=2").await.unwrap().len(), 2);
+    assert_eq!(client.wait_for("web@3.x", Duration::from_millis(50)).await.unwrap(), []);
+    let refused = client.pick("web@latest", Pick::First).await.unwrap_err();
+    assert_eq!(refused.kind(), Some(Kind::InvalidParameter));
 }
 
 #[tokio::test]

@@ -1,0 +1,153 @@
+//! `wait=`: an answer as soon as there is something to answer with.
+//!
+//! Who waits is told of changes by the registry and looks at those alone, not at all that is listed. It looks no
+//! more often than every few milliseconds, so that a thousand who wait do not burden those who register.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{sleep, timeout};
+
+use crate::api::{Kind, Problem, invalid_parameter};
+use crate::service::{Change, InstanceId, network};
+
+use super::Edge;
+use super::pick::look;
+use super::select::Selection;
+
+/// Requests that wait, at most.
+const WAITERS_MAX: usize = 1_000;
+/// Requests of one client that wait, at most.
+const WAITERS_PER_CLIENT: usize = 250;
+/// From one look at changes to the next.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Who waits, by client. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiters(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A request that is counted until this is dropped.
+struct Place {
+    waiters: Waiters,
+    client: IpAddr,
+}
+
+impl Waiters {
+    /// A place, unless there is none for this client.
+    fn enter(&self, address: IpAddr) -> Option<Place> {
+        let client = network(address);
+        let mut counts = self.counts();
+        let (all, own) = (counts.values().sum::<usize>(), counts.get(&client).copied().unwrap_or_default());
+        if all >= WAITERS_MAX || own >= WAITERS_PER_CLIENT {
+            return None;
+        }
+        counts.insert(client, own + 1);
+        Some(Place { waiters: self.clone(), client })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.counts().values().sum()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Whoever panicked left the map whole: every change of it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.waiters.counts();
+        match counts.get(&self.client) {
+            Some(&own) if own > 1 => counts.insert(self.client, own - 1),
+            _ => counts.remove(&self.client),
+        };
+    }
+}
+
+/// What came since the last look.
+enum News {
+    /// These changed.
+    Of(BTreeSet<InstanceId>),
+    /// More than anybody kept.
+    Missed,
+}
+
+/// Returns when something that is meant is listed, or when `time` has passed.
+pub(super) async fn until_listed(
+    edge: &Arc<Edge>,
+    selection: &Arc<Selection>,
+    sender: IpAddr,
+    time: Duration,
+) -> Result<(), Problem> {
+    let limit = edge.config.request_timeout;
+    // The answer takes its time as well.
+    let longest = limit / 10 * 9;
+    if time > longest {
+        let (longest, limit) = (humantime::format_duration(longest), humantime::format_duration(limit));
+        let why = format!("is too long; at most {longest} is allowed, as http.request_timeout is {limit}");
+        return Err(invalid_parameter("wait", &why));
+    }
+    // Before the first look, so that no change falls between.
+    let mut changes = edge.registry.subscribe();
+    if is_listed(edge, selection).await? || time.is_zero() {
+        return Ok(());
+    }
+    let busy = || Problem::new(Kind::Busy, "too many requests wait already; ask again a little later, or without wait");
+    let _place = edge.waiters.enter(sender).ok_or_else(busy)?;
+    tokio::select! {
+        found = timeout(time, until_changed(edge, selection, &mut changes)) => found.unwrap_or(Ok(())),
+        () = edge.stop.cancelled() => Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down")),
+    }
+}
+
+async fn until_changed(
+    edge: &Arc<Edge>,
+    selection: &Arc<Selection>,
+    changes: &mut Receiver<Arc<[Change]>>,
+) -> Result<(), Problem> {
+    loop {
+        let found = match next(changes).await {
+            News::Of(ids) => {
+                let state = edge.registry.state();
+                ids.iter().filter_map(|id| state.get(id)).any(|slot| selection.matches(slot.effective()))
+            }
+            News::Missed => is_listed(edge, selection).await?,
+        };
+        if found {
+            return Ok(());
+        }
+        sleep(PACE).await;
+    }
+}
+
+async fn is_listed(edge: &Arc<Edge>, selection: &Arc<Selection>) -> Result<bool, Problem> {
+    look(edge, selection, |_, state, selection| {
+        selection.candidates(state, None).any(|(_, slot)| selection.matches(slot.effective()))
+    })
+    .await
+}
+
+/// Waits for changes and takes all that there are.
+async fn next(changes: &mut Receiver<Arc<[Change]>>) -> News {
+    let mut ids = BTreeSet::new();
+    let mut batch = match changes.recv().await {
+        Ok(batch) => batch,
+        Err(RecvError::Lagged(_)) => return News::Missed,
+        // The registry has stopped, and says so to others.
+        Err(RecvError::Closed) => std::future::pending().await,
+    };
+    loop {
+        ids.extend(batch.iter().filter(|change| change.after.is_some()).map(|change| change.id.clone()));
+        batch = match changes.try_recv() {
+            Ok(batch) => batch,
+            Err(TryRecvError::Lagged(_)) => return News::Missed,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return News::Of(ids),
+        };
+    }
+}
