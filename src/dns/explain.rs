@@ -60,7 +60,7 @@ impl Messages {
         let is_kept = !whole.answers.is_empty() || !whole.authorities.is_empty();
         let reply = Reply {
             name: name.to_string(),
-            rtype: RecordType::from(rtype).to_string(),
+            rtype: type_name(rtype),
             zone: zone.map(ToString::to_string),
             rule: subject.to_string(),
             code: code(&whole),
@@ -162,6 +162,14 @@ fn code(message: &Message) -> String {
         3 => "NXDOMAIN".to_owned(),
         5 => "REFUSED".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// As questions write it: one without a name by its number (RFC 3597 §5).
+fn type_name(rtype: u16) -> String {
+    match RecordType::from(rtype) {
+        RecordType::Unknown(_) => format!("TYPE{rtype}"),
+        known => known.to_string(),
     }
 }
 

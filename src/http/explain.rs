@@ -37,10 +37,13 @@ pub(super) async fn explain(
 ) -> Result<Response, Refused> {
     let (mut name, mut rtype) = (None, None);
     for (key, value) in &query {
-        match key.as_str() {
-            "name" => name = Some(value.parse().map_err(|error: NameError| invalid("name", &error))?),
-            "type" => rtype = Some(read_type(value)?),
+        let twice = match key.as_str() {
+            "name" => name.replace(value.parse().map_err(|error: NameError| invalid("name", &error))?).is_some(),
+            "type" => rtype.replace(read_type(value)?).is_some(),
             _ => return Err(unknown_parameter(key, "name, type").into()),
+        };
+        if twice {
+            return Err(invalid_parameter(key, "is given twice").into());
         }
     }
     let name = name.ok_or_else(|| invalid_parameter("name", "is missing; give a whole name"))?;

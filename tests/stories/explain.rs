@@ -118,10 +118,15 @@ fn foreign_missing_and_malformed_questions_are_told_what_they_are() {
     assert_eq!((&foreign["code"], &foreign["rule"]), (&json!("REFUSED"), &json!("in no zone of ours")));
     let missing = explain(&portolan, "name=nothing.registry.local");
     assert_eq!((&missing["code"], &missing["ttl_from"]), (&json!("NXDOMAIN"), &json!("zone.negative_ttl")));
+    for rtype in ["TYPE65535", "AAAA"] {
+        assert_eq!(explain(&portolan, &format!("name=nothing.registry.local&type={rtype}"))["type"], rtype);
+    }
     for (query, kind) in [
         ("", "invalid-parameter"),
         ("name=a..b", "invalid-parameter"),
         ("name=a&type=NOPE", "invalid-parameter"),
+        ("name=a&name=b", "invalid-parameter"),
+        ("name=a&type=A&type=A", "invalid-parameter"),
         ("name=a&colour=red", "unknown-parameter"),
     ] {
         let response = portolan.get(&format!("/v1/explain?{query}"));
