@@ -4,6 +4,7 @@
 //! no request in hand, makes room: so a thousand half heads keep nobody out. Where all have one, a client that has more
 //! connections than the one that comes gives one up.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -141,11 +142,13 @@ impl Open {
     /// Asks one to go for a connection of `client`, if one has to.
     fn recall(&self, client: IpAddr, recalled: &Counter) {
         let count = |client: &IpAddr| self.clients.get(client).map_or(0, |client| client.count);
-        let staying = || self.all.values().filter(|c| !c.recall.is_cancelled());
-        let idle = staying().filter(|c| !c.activity.has_request()).min_by_key(|c| c.activity.since());
-        let most = staying().max_by_key(|c| (count(&c.client), std::cmp::Reverse(c.activity.since())));
-        let greedy = || most.filter(|most| count(&most.client) > count(&client));
-        if let Some(connection) = idle.or_else(greedy) {
+        let staying = || self.all.iter().filter(|(_, c)| !c.recall.is_cancelled());
+        // Of those that are alike the first that came: it has had most.
+        let quiet = |(number, c): &(&u64, &Connection)| (c.activity.since(), **number);
+        let idle = staying().filter(|(_, c)| !c.activity.has_request()).min_by_key(quiet);
+        let most = staying().max_by_key(|one| (count(&one.1.client), Reverse(quiet(one))));
+        let greedy = || most.filter(|(_, most)| count(&most.client) > count(&client));
+        if let Some((_, connection)) = idle.or_else(greedy) {
             connection.recall.cancel();
             recalled.inc();
         }
