@@ -22,6 +22,7 @@ mod list;
 mod pick;
 mod problem;
 mod registration;
+mod reload;
 mod txt;
 
 pub use accept::Terms;
@@ -37,6 +38,7 @@ pub use list::{BadCursor, Cursor, Filter, LIMIT_MAX, Page, Service, Services, in
 pub use pick::{BadPick, Pick};
 pub use problem::Problem;
 pub use registration::{Registration, ReportedStatus};
+pub use reload::{FileFault, FileServices, Reloaded};
 pub use txt::{Txt, TxtValue};
 
 /// Items of one heartbeat, at most.

@@ -15,6 +15,7 @@ mod list;
 mod lookup;
 mod output;
 mod register;
+mod reload;
 mod serve;
 mod signals;
 mod watch;
@@ -45,6 +46,7 @@ enum Command {
     Watch(watch::Watch),
     Browse(browse::Browse),
     Explain(explain::Explain),
+    Reload(reload::Reload),
     #[command(subcommand)]
     Config(config::Config),
 }
@@ -97,6 +99,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Watch(watch) => watch.run().await,
         Command::Browse(browse) => browse.run().await,
         Command::Explain(explain) => explain.run().await,
+        Command::Reload(reload) => reload.run().await,
         Command::Config(config) => config.run(),
     }
 }

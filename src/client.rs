@@ -27,8 +27,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::api::{
-    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Pick, Position, Problem, Service, Services,
-    StatusWish,
+    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Pick, Position, Problem, Reloaded, Service,
+    Services, StatusWish,
 };
 
 pub use registration::{Registration, Standing};
@@ -239,6 +239,11 @@ impl Client {
     pub async fn explain(&self, name: &str, rtype: Option<&str>) -> Result<Explanation, Error> {
         let query: Vec<_> = [("name", name)].into_iter().chain(rtype.map(|rtype| ("type", rtype))).collect();
         self.call(self.request(Method::GET, &["v1", "explain"]).query(&query)).await
+    }
+
+    /// Has the files of services read again; the registry does that only for clients on its own machine.
+    pub async fn reload(&self) -> Result<Reloaded, Error> {
+        self.call(self.request(Method::POST, &["v1", "reload"])).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

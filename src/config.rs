@@ -15,13 +15,16 @@ mod wording;
 
 use std::env;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
+use crate::api::{FileFault, Terms};
 use crate::dns;
+use crate::files;
 use crate::http;
 use crate::mdns;
 use crate::registry;
@@ -53,6 +56,11 @@ pub struct Config {
     pub mdns: mdns::Config,
     /// `[tls]`
     pub tls: tls::Config,
+    /// `[files]`
+    pub files: files::Config,
+    /// `[[service]]`: taken in by `files`, from the file itself.
+    #[serde(skip_serializing)]
+    pub service: IgnoredAny,
 }
 
 /// Why settings are not taken. Each text says where the mistake is and what would be right.
@@ -72,8 +80,13 @@ pub enum ConfigError {
         /// As given.
         path: PathBuf,
         /// With line, column and the line itself.
-        error: toml::de::Error,
+        error: Box<toml::de::Error>,
+        /// From 1.
+        line: Option<usize>,
     },
+    /// A service that stands beside the settings is none.
+    #[error("{0}")]
+    Service(FileFault),
     /// A flag or a variable has a value that its key does not take.
     #[error("{origin}: {reason}")]
     Value {
@@ -95,6 +108,19 @@ pub enum ConfigError {
     Room(String),
 }
 
+impl ConfigError {
+    /// The same as a fault of `file`, which is being read again.
+    pub fn in_file(self, file: &Path) -> FileFault {
+        let (line, reason) = match &self {
+            Self::Service(fault) => return fault.clone(),
+            Self::Unreadable { error, .. } => (None, error.to_string()),
+            Self::File { error, line, .. } => (*line, wording::of_value(error)),
+            other => (None, other.to_string()),
+        };
+        FileFault { file: file.display().to_string(), line, reason }
+    }
+}
+
 /// A value of the right kind that makes no sense.
 fn refuse(key: &'static str, reason: impl Into<String>) -> Result<(), ConfigError> {
     Err(ConfigError::Limit { key, reason: reason.into() })
@@ -112,6 +138,8 @@ impl Default for Config {
             http: http::Config::default(),
             mdns: mdns::Config::default(),
             tls: tls::Config::default(),
+            files: files::Config::default(),
+            service: IgnoredAny,
         }
     }
 }
@@ -122,6 +150,16 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         bounds::check(self)?;
         sense::check(self)
+    }
+
+    /// What registrations are held to.
+    pub fn terms(&self) -> Terms {
+        Terms { zones: self.zone.domains.as_slice().into(), leases: self.lease.limits() }
+    }
+
+    /// The keys whose values differ from those of `other`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        sources::differences(self, other)
     }
 
     /// `log`, with libraries that are quieter than it.

@@ -3,7 +3,7 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, and bodies count as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `doh`, `about` and
+//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `doh`, `reload`, `about` and
 //! `metrics` answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is
 //! `api`'s matter, and what becomes of it the registry's.
 //!
@@ -24,6 +24,7 @@ mod octets;
 mod pick;
 mod protocol;
 mod read;
+mod reload;
 mod request;
 mod respond;
 mod select;
@@ -59,6 +60,7 @@ use watch::Watchers;
 
 pub use doh::NameServer;
 pub use listen::BindError;
+pub use reload::Reloader;
 
 /// What clients choose from over TLS (RFC 9113 §3.2, RFC 7301 §6).
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -164,14 +166,13 @@ impl Http {
         });
     }
 
-    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`, DNS
-    /// messages are answered by `name_server`, and whoever asks is shown `metrics`.
+    /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`; what other
+    /// rooms answer is asked of `neighbours`.
     pub async fn run(
         self,
         registry: Registry,
         terms: Terms,
-        name_server: Arc<dyn NameServer>,
-        metrics: Arc<Metrics>,
+        neighbours: Neighbours,
         identity: Identity,
         stop: CancellationToken,
     ) {
@@ -179,9 +180,8 @@ impl Http {
         let edge = Arc::new(Edge {
             registry,
             terms,
-            name_server,
+            neighbours,
             guard,
-            metrics,
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),
@@ -202,14 +202,24 @@ impl Http {
     }
 }
 
+/// What is answered here and known elsewhere.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// Answers DNS messages.
+    pub name_server: Arc<dyn NameServer>,
+    /// Reads the files of services again.
+    pub reloader: Arc<dyn Reloader>,
+    /// What whoever asks is shown.
+    pub metrics: Arc<Metrics>,
+}
+
 /// What every handler is given.
 #[derive(Debug)]
 struct Edge {
     registry: Registry,
     terms: Terms,
-    name_server: Arc<dyn NameServer>,
+    neighbours: Neighbours,
     guard: guard::Guard,
-    metrics: Arc<Metrics>,
     scraping: Turn,
     explaining: Turn,
     counting: Turn,
@@ -235,6 +245,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))
         .route("/v1/explain", get(explain::explain))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/heartbeat", post(write::heartbeat))
         .route("/v1/services", get(read::services))
         .route("/v1/watch", get(watch::watch))

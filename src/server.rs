@@ -8,16 +8,18 @@
 mod rooms;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Explained, Terms};
+use crate::api::{Explained, FileFault, Reloaded, Terms};
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
-use crate::http::{self, Http, NameServer};
+use crate::files::{Files, Reloads, Reread};
+use crate::http::{self, Http, NameServer, Neighbours, Reloader};
 use crate::mdns::{self, Mdns};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -37,8 +39,12 @@ pub struct Server {
     dns: Dns,
     http: Http,
     mdns: Mdns,
+    files: Files,
     tls: Tls,
     terms: Terms,
+    /// Where this machine is, for services in files that do not say where they are.
+    here: IpAddr,
+    reread: Reread,
     metrics: Metrics,
     registry: Registry,
     writer: Writer,
@@ -76,15 +82,31 @@ impl Server {
         let mdns = Mdns::bind(&config.mdns)?;
         let tls = Tls::open(&config.tls, &config.data_dir, &certificate_names(config, &dns, &http))?;
         let opened = Store::open(&config.store, &config.data_dir)?;
-        let zone = Snapshot::new(&config.zone, &dns.name_server_addresses());
+        let files = Files::bind(&config.files, &config.data_dir);
+        let addresses = dns.name_server_addresses();
+        let zone = Snapshot::new(&config.zone, &addresses);
+        let here = addresses.first().map_or_else(|| Ipv4Addr::LOCALHOST.into(), |address| address.get());
         let (registry, writer) = Registry::open(&config.lease, opened, &zone)?;
-        let terms = Terms { zones: config.zone.domains.as_slice().into(), leases: config.lease.limits() };
         let mut metrics = Metrics::new();
         registry.name_metrics(&mut metrics);
         dns.name_metrics(&mut metrics, registry.clone());
         http.name_metrics(&mut metrics);
         mdns.name_metrics(&mut metrics);
-        Ok(Self { dns, http, mdns, tls, terms, metrics, registry, writer })
+        files.name_metrics(&mut metrics);
+        let (terms, reread) = (config.terms(), Reread::default());
+        Ok(Self { dns, http, mdns, files, tls, terms, here, reread, metrics, registry, writer })
+    }
+
+    /// Whenever its files are read again, the settings are as well, by `reread`: it gives those that differ from what
+    /// the server runs with, or what is wrong with them.
+    #[must_use]
+    pub fn rereading(self, reread: impl Fn() -> Result<Vec<String>, FileFault> + Send + Sync + 'static) -> Self {
+        Self { reread: Reread::new(reread), ..self }
+    }
+
+    /// For whoever may ask to have the files of services read again.
+    pub fn reloads(&self) -> Reloads {
+        self.files.reloads()
     }
 
     /// Where HTTP listens.
@@ -124,14 +146,19 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, tls, terms, metrics, registry, writer } = self;
-        let (identity, name_server) = (tls.identity(), Arc::new(dns.messages(&registry)));
-        let (known, metrics) = (registry.clone(), Arc::new(metrics));
+        let Self { dns, http, mdns, files, tls, terms, here, reread, metrics, registry, writer } = self;
+        let (identity, held, known) = (tls.identity(), terms.clone(), registry.clone());
+        let neighbours = Neighbours {
+            name_server: Arc::new(dns.messages(&registry)),
+            reloader: Arc::new(files.reloads()),
+            metrics: Arc::new(metrics),
+        };
         let rooms = Rooms {
             writer: Room::open_apart("the writer", |stop| writer.run(stop)),
             dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity.clone(), stop)),
-            http: Room::open("HTTP", |stop| http.run(known, terms, name_server, metrics, identity, stop)),
+            http: Room::open("HTTP", |stop| http.run(known, terms, neighbours, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
+            files: Room::open("files", |stop| files.run(registry.clone(), held, here, reread, stop)),
             tls: Room::open("TLS", |stop| tls.run(stop)),
         };
         rooms.run(stop).await
@@ -146,6 +173,16 @@ impl NameServer for Messages {
 
     fn explain(&self, zone: &Snapshot, name: &DomainName, rtype: Option<u16>, client: IpAddr) -> Explained {
         self.explain(zone, name, rtype, client)
+    }
+}
+
+impl Reloader for Reloads {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Option<Reloaded>> + Send + '_>> {
+        Box::pin(self.reload())
+    }
+
+    fn faults(&self) -> Arc<Vec<FileFault>> {
+        self.faults()
     }
 }
 

@@ -33,6 +33,7 @@ mod stories {
     mod durability;
     mod examples;
     mod explain;
+    mod files;
     mod http_bad_input;
     mod http_connections;
     mod http_list;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::api::FileFault;
 use crate::config::{Config, Setting, Sources};
 use crate::server::Server;
 use crate::service::DomainName;
@@ -59,7 +60,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let flags = self.flags();
         let sources = Sources { file: self.config, environment: env::vars_os().collect(), flags };
-        let (config, strangers) = sources.load()?;
+        let (config, strangers) = sources.clone().load()?;
         start_log(&config, self.json);
         for name in strangers {
             warn!("the environment has {name}, which is no setting");
@@ -68,17 +69,17 @@ impl Serve {
         // Before anything is bound, so that no signal finds its default action.
         let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
         let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
-        let server = Server::bind(&config)?;
+        let server = Server::bind(&config)?.rereading(rereading(sources, config.clone()));
         // The process takes it along when it ends. To free a million instances one by one would take seconds, and
         // whoever stops a service kills it after ten.
         let _unfreed = ManuallyDrop::new(server.registry());
         warn_of_local(&config);
         announce(&config, &server, self.json)?;
-        let stop = CancellationToken::new();
+        let (stop, reloads) = (CancellationToken::new(), server.reloads());
         tokio::select! {
             done = server.run(stop.clone()) => Ok(done?),
             number = obey(signals, &stop) => Err(Failure::Signal(number)),
-            never = hang_ups.outlive() => match never {},
+            never = hang_ups.outlive(reloads) => match never {},
         }
     }
 
@@ -102,6 +103,15 @@ impl Serve {
             flags.push(Setting::flag("--no-mdns", &["mdns", "ingest"], false));
         }
         flags
+    }
+}
+
+/// Looks at all settings again: which of them differ from `running`.
+fn rereading(sources: Sources, running: Config) -> impl Fn() -> Result<Vec<String>, FileFault> {
+    let file = sources.file.clone().unwrap_or_default();
+    move || match sources.clone().load() {
+        Ok((config, _)) => Ok(running.differences(&config)),
+        Err(error) => Err(error.in_file(&file)),
     }
 }
 

@@ -6,6 +6,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
+use crate::files::Reloads;
+
 /// SIGTERM and SIGINT, caught from now on.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -30,7 +32,7 @@ impl Signals {
 /// SIGHUP, caught from now on: its default action would end the process with what is queued unwritten.
 ///
 /// A terminal that closes sends it, and is no reason to stop; who sends it by hand is used to daemons that read their
-/// settings again, and is told that this one does not.
+/// files again, as this one does.
 #[derive(Debug)]
 pub(super) struct HangUps(Signal);
 
@@ -39,10 +41,11 @@ impl HangUps {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Says of each that nothing comes of it, for ever.
-    pub(super) async fn outlive(mut self) -> Infallible {
+    /// Has the files read again at each, for ever. What came of it is logged there.
+    pub(super) async fn outlive(mut self, reloads: Reloads) -> Infallible {
         while self.0.recv().await.is_some() {
-            info!("SIGHUP: going on; settings are read only at the start, so restart to change them");
+            info!("SIGHUP: going on; files are read again");
+            reloads.reload().await;
         }
         std::future::pending().await
     }

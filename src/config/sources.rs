@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
+
+use crate::api::FileFault;
+use crate::files::{self, Wrong};
 
 use super::{Config, ConfigError, bounds, wording};
 
@@ -19,7 +23,7 @@ const OTHERS: [&str; 2] = ["PORTOLAN_CONFIG", "PORTOLAN_URL"];
 const LONGEST_FILE: u64 = 1 << 20;
 
 /// Where settings may come from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// A TOML file.
     pub file: Option<PathBuf>,
@@ -30,7 +34,7 @@ pub struct Sources {
 }
 
 /// One value from outside the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Setting {
     /// What an error calls it: `--dns`, `PORTOLAN_DNS_LISTEN`.
     pub origin: String,
@@ -54,13 +58,12 @@ impl Sources {
     /// Those are not refused, since they may be nobody's mistake: Kubernetes sets `PORTOLAN_PORT` in every pod beside
     /// a service of that name.
     pub fn load(self) -> Result<(Config, Vec<String>), ConfigError> {
-        let mut config = match self.file {
-            None => Config::default(),
-            Some(path) => match read_file(&path) {
-                Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::File { path, error })?,
-                Err(error) => return Err(ConfigError::Unreadable { path, error }),
-            },
-        };
+        let file = self.file.map(|path| match read_file(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(error) => Err(ConfigError::Unreadable { path, error }),
+        });
+        let file = file.transpose()?;
+        let mut config = file.as_ref().map_or_else(|| Ok(Config::default()), |(path, text)| read_text(path, text))?;
         bounds::check_counts(&config)?;
         let known = table_of(&Config::default());
         let (variables, strangers) = from_environment(self.environment, &known)?;
@@ -73,6 +76,9 @@ impl Sources {
             })?;
         }
         config.check()?;
+        if let Some((path, text)) = file {
+            config.files.settings = check_services(path, &text, &config)?;
+        }
         Ok((config, strangers))
     }
 }
@@ -86,6 +92,51 @@ fn read_file(path: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     String::from_utf8(octets).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is no UTF-8"))
+}
+
+fn read_text(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| files::line_at(text, span.start));
+        ConfigError::File { path: path.to_owned(), error: Box::new(error), line }
+    })
+}
+
+/// The file to follow, if there is one: what came through a pipe does not come again.
+fn check_services(path: PathBuf, text: &str, config: &Config) -> Result<PathBuf, ConfigError> {
+    let refuse =
+        |Wrong { line, reason }| ConfigError::Service(FileFault { file: path.display().to_string(), line, reason });
+    // What names no address is this machine's, whichever that turns out to be.
+    let services = files::count_in_settings(text, &config.terms(), Ipv4Addr::LOCALHOST.into()).map_err(refuse)?;
+    match (path.is_file(), services) {
+        (true, _) => Ok(path),
+        (false, 0) => Ok(PathBuf::new()),
+        (false, _) => {
+            let reason =
+                "has services and is no regular file, so that it cannot be read again; put them into files.dir";
+            Err(refuse(Wrong { line: None, reason: reason.to_owned() }))
+        }
+    }
+}
+
+/// The keys, each with its table, whose values are not the same.
+pub(super) fn differences(a: &Config, b: &Config) -> Vec<String> {
+    let (mut keys, of) = (Vec::new(), |config| Value::Table(table_of(config)));
+    collect_differences("", &of(a), &of(b), &mut keys);
+    keys
+}
+
+fn collect_differences(key: &str, a: &Value, b: &Value, keys: &mut Vec<String>) {
+    match (a, b) {
+        // Both have every key.
+        (Value::Table(a), Value::Table(b)) => {
+            for ((name, a), b) in a.iter().zip(b.values()) {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                collect_differences(&key, a, b, keys);
+            }
+        }
+        (a, b) if a != b => keys.push(key.to_owned()),
+        _ => {}
+    }
 }
 
 fn table_of(config: &Config) -> Table {
@@ -160,6 +211,8 @@ fn read(text: &str, default: &Value) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
     use std::time::Duration;
 
     use super::*;
@@ -218,6 +271,36 @@ mod tests {
         assert!(error.starts_with("PORTOLAN_ZONE_TTL: "), "{error}");
         let error = load("", &[("PORTOLAN_MDNS_INGEST", "perhaps")], vec![]).unwrap_err();
         assert_eq!(error, "PORTOLAN_MDNS_INGEST: is \"perhaps\"; write true or false");
+    }
+
+    #[test]
+    fn settings_that_differ_are_told_by_key() {
+        let config = |file| load(file, &[], vec![]).unwrap().0;
+        let a = config("[zone]\nttl = \"20s\"\n[dns.rrl]\nrate = 7\n");
+        let b = config("[zone]\nttl = \"21s\"\n[[service]]\nservice = \"db\"\nport = 1\n");
+        assert_eq!(a.differences(&b), ["dns.rrl.rate", "zone.ttl"]);
+        assert_eq!(a.differences(&a), [""; 0]);
+    }
+
+    #[test]
+    fn a_service_beside_the_settings_is_checked_with_them() {
+        let error = load("[zone]\n[[service]]\nservice = \"db\"\nport = 0\n", &[], vec![]).unwrap_err();
+        assert!(error.contains("portolan.toml, line 4: `port` is 0; give"), "{error}");
+    }
+
+    #[test]
+    fn only_a_regular_file_is_followed() {
+        let load = |text: &[u8]| {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(text).unwrap();
+            drop(writer);
+            let file = Some(format!("/proc/self/fd/{}", reader.as_raw_fd()).into());
+            Sources { file, ..Sources::default() }.load().map_err(|error| error.to_string())
+        };
+        let (config, _) = load(b"[zone]\nttl = \"7s\"").unwrap();
+        assert_eq!((config.zone.ttl, config.files.settings), (Duration::from_secs(7), PathBuf::new()));
+        let error = load(b"[[service]]\nservice = \"db\"\nport = 1\n").unwrap_err();
+        assert!(error.contains("is no regular file, so that it cannot be read again"), "{error}");
     }
 
     #[test]

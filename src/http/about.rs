@@ -42,14 +42,17 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: writes are taken and saved.
-pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<&'static str, Refused> {
+/// `GET /readyz`: writes are taken and saved. A file that is not taken in is told of, and no reason to send nobody here.
+pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<String, Refused> {
     if edge.stop.is_cancelled() {
         return Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down").into());
     }
     match edge.registry.store_error() {
         Some(error) => Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {error}")).into()),
-        None => Ok("ready\n"),
+        None => Ok(edge.neighbours.reloader.faults().iter().fold("ready\n".to_owned(), |mut text, fault| {
+            let _ = writeln!(text, "not taken in: {fault}");
+            text
+        })),
     }
 }
 

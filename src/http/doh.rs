@@ -82,7 +82,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 
 impl Edge {
     fn answer(&self, request: &[u8], sender: IpAddr) -> Result<Response, Refused> {
-        let Some((message, max_age)) = self.name_server.answer(request, sender) else {
+        let Some((message, max_age)) = self.neighbours.name_server.answer(request, sender) else {
             return Err(Problem::new(Kind::MalformedRequest, "that is no DNS request").into());
         };
         let headers = [(CONTENT_TYPE, MEDIA_TYPE.to_owned()), (CACHE_CONTROL, format!("max-age={max_age}"))];

@@ -68,7 +68,7 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 impl Edge {
     fn explained(&self, name: &DomainName, rtype: Option<u16>, sender: IpAddr) -> Explanation {
         let state = self.registry.state();
-        let explained = self.name_server.explain(&state.zone, name, rtype, sender);
+        let explained = self.neighbours.name_server.explain(&state.zone, name, rtype, sender);
         // Which patterns this client may ask for is settled above.
         let (subject, zone) = state.zone.subject(&Question { name: name.as_wire(), rtype: 0, globs: None });
         let concern = Concern::of(name, &self.terms.zones, subject);

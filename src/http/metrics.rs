@@ -34,7 +34,7 @@ pub(super) struct Requests {
 pub(super) async fn metrics(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Result<Response, Refused> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let metrics = Arc::clone(&edge.metrics);
+    let metrics = Arc::clone(&edge.neighbours.metrics);
     let page = edge.scraping.take(move || metrics.expose(format)).await?;
     Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], page).into_response())
 }

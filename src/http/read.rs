@@ -102,6 +102,7 @@ impl Edge {
 mod tests {
     use std::net::IpAddr;
     use std::path::Path;
+    use std::pin::Pin;
 
     use tokio::sync::Mutex;
     use tokio_util::sync::CancellationToken;
@@ -110,9 +111,9 @@ mod tests {
     use super::super::turn::Turn;
     use super::super::wait::Waiters;
     use super::super::watch::Watchers;
-    use super::super::{Config, NameServer, guard};
+    use super::super::{Config, NameServer, Neighbours, Reloader, guard};
     use super::*;
-    use crate::api::{Explained, Json, Registration, Terms};
+    use crate::api::{Explained, FileFault, Json, Registration, Reloaded, Terms};
     use crate::http::metrics::Requests;
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Source};
@@ -132,6 +133,16 @@ mod tests {
         }
     }
 
+    impl Reloader for Silent {
+        fn reload(&self) -> Pin<Box<dyn Future<Output = Option<Reloaded>> + Send + '_>> {
+            unreachable!("nobody asks for a reload here")
+        }
+
+        fn faults(&self) -> Arc<Vec<FileFault>> {
+            Arc::default()
+        }
+    }
+
     #[tokio::test]
     async fn what_a_higher_source_hides_is_shown_beneath() {
         let (settings, zone) = (registry::Config::default(), zone::Config::default());
@@ -145,9 +156,12 @@ mod tests {
         let edge = Edge {
             registry,
             terms,
-            name_server: Arc::new(Silent),
+            neighbours: Neighbours {
+                name_server: Arc::new(Silent),
+                reloader: Arc::new(Silent),
+                metrics: Arc::default(),
+            },
             guard,
-            metrics: Arc::default(),
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),

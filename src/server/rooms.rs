@@ -31,6 +31,7 @@ pub(super) struct Rooms {
     pub(super) dns: Room,
     pub(super) http: Room,
     pub(super) mdns: Room,
+    pub(super) files: Room,
     pub(super) tls: Room,
 }
 
@@ -65,13 +66,18 @@ impl Rooms {
             name = self.dns.ended() => Some(name),
             name = self.http.ended() => Some(name),
             name = self.mdns.ended() => Some(name),
+            name = self.files.ended() => Some(name),
             name = self.tls.ended() => Some(name),
         };
         info!("stopping: no new requests are taken, those at hand are answered");
         // What the intake does not finish was promised to nobody: that is no fault.
-        let intake =
-            tokio::join!(self.http.close(INTAKE_GRACE), self.mdns.close(INTAKE_GRACE), self.tls.close(INTAKE_GRACE),);
-        let intake = <[_; 3]>::from(intake).into_iter().try_for_each(|closed| match closed {
+        let intake = tokio::join!(
+            self.http.close(INTAKE_GRACE),
+            self.mdns.close(INTAKE_GRACE),
+            self.files.close(INTAKE_GRACE),
+            self.tls.close(INTAKE_GRACE),
+        );
+        let intake = <[_; 4]>::from(intake).into_iter().try_for_each(|closed| match closed {
             Err(late @ Fault::Late(..)) => {
                 warn!("{late}; it was cut off");
                 Ok(())
@@ -176,6 +182,7 @@ mod tests {
             dns: waiting("DNS", closed),
             http: waiting("HTTP", closed),
             mdns: waiting("mDNS", closed),
+            files: waiting("files", closed),
             tls: waiting("TLS", closed),
         }
     }
@@ -187,8 +194,8 @@ mod tests {
         stop.cancel();
         assert_eq!(rooms(&closed).run(stop).await, Ok(()));
         let mut order = closed.lock().unwrap().clone();
-        order[..3].sort_unstable();
-        assert_eq!(order, ["HTTP", "TLS", "mDNS", "the writer", "DNS"]);
+        order[..4].sort_unstable();
+        assert_eq!(order, ["HTTP", "TLS", "files", "mDNS", "the writer", "DNS"]);
     }
 
     #[tokio::test]

@@ -21,7 +21,11 @@ fn start(arguments: &[&str]) -> Portolan {
 
 /// What curl says to a request to `address` of that namespace: the body and the status.
 fn curl(portolan: &Portolan, address: &str, arguments: &[&str]) -> String {
-    let url = format!("http://{address}:{}/v1/heartbeat", portolan.http.port());
+    curl_to(portolan, address, "/v1/heartbeat", arguments)
+}
+
+fn curl_to(portolan: &Portolan, address: &str, path: &str, arguments: &[&str]) -> String {
+    let url = format!("http://{address}:{}{path}", portolan.http.port());
     let namespace = format!("/proc/{}/ns/net", portolan.pid());
     let mut command: Command = tool("nsenter");
     command.args([&format!("--net={namespace}"), "curl", "--silent", "--write-out", " %{http_code}"]);
@@ -52,4 +56,6 @@ fn writes_from_another_machine_are_taken_where_that_is_set_and_its_address_is_se
     let taken = curl(&portolan, ELSEWHERE, &["--data", r#"{"service": "auth", "port": 8080}"#]);
     assert!(taken.ends_with("201"), "{taken}");
     assert!(taken.contains("\"instance\":\"ip-10-9-9-1-8080\""), "{taken}");
+    let refused = curl_to(&portolan, ELSEWHERE, "/v1/reload", &["--request", "POST"]);
+    assert!(refused.ends_with("403") && !refused.contains("portolan.toml"), "a reload has paths: {refused}");
 }

@@ -50,7 +50,7 @@ fn either_signal_ends_it_with_success() {
 }
 
 #[test]
-fn a_hang_up_does_not_end_it_and_is_told_to_change_nothing() {
+fn a_hang_up_does_not_end_it() {
     let mut portolan = Portolan::start(&[]);
     portolan.signal("HUP");
     wait_until("it says so", PATIENCE, || portolan.log().contains("SIGHUP: going on").then_some(()));
