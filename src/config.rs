@@ -27,6 +27,7 @@ use crate::dns;
 use crate::files;
 use crate::http;
 use crate::mdns;
+use crate::own;
 use crate::registry;
 use crate::store;
 use crate::tls;
@@ -58,6 +59,9 @@ pub struct Config {
     pub tls: tls::Config,
     /// `[files]`
     pub files: files::Config,
+    /// `[self]`
+    #[serde(rename = "self")]
+    pub own: own::Config,
     /// `[[service]]`: taken in by `files`, from the file itself.
     #[serde(skip_serializing)]
     pub service: IgnoredAny,
@@ -139,6 +143,7 @@ impl Default for Config {
             mdns: mdns::Config::default(),
             tls: tls::Config::default(),
             files: files::Config::default(),
+            own: own::Config::default(),
             service: IgnoredAny,
         }
     }

@@ -39,6 +39,7 @@ pub mod dns;
 pub mod files;
 pub mod http;
 pub mod mdns;
+pub mod own;
 
 pub mod config;
 

@@ -22,6 +22,7 @@ use crate::files::{Files, Reloads, Reread};
 use crate::http::{self, Http, NameServer, Neighbours, Reloader};
 use crate::mdns::{self, Mdns};
 use crate::metrics::Metrics;
+use crate::own::{self, Own, Whereabouts};
 use crate::registry::Registry;
 use crate::registry::Writer;
 use crate::service::{Address, DomainName};
@@ -40,6 +41,7 @@ pub struct Server {
     http: Http,
     mdns: Mdns,
     files: Files,
+    own: Own,
     tls: Tls,
     terms: Terms,
     /// Where this machine is, for services in files that do not say where they are.
@@ -65,6 +67,9 @@ pub enum StartError {
     /// mDNS is misconfigured.
     #[error("mDNS: {0}")]
     Mdns(#[from] mdns::BindError),
+    /// What is to be said of the registry itself cannot be.
+    #[error(transparent)]
+    Own(#[from] own::BindError),
     /// The certificate is not to be had.
     #[error("TLS: {0}")]
     Tls(#[from] CertificateError),
@@ -94,7 +99,9 @@ impl Server {
         mdns.name_metrics(&mut metrics);
         files.name_metrics(&mut metrics);
         let (terms, reread) = (config.terms(), Reread::default());
-        Ok(Self { dns, http, mdns, files, tls, terms, here, reread, metrics, registry, writer })
+        let at = Whereabouts { http: http.addresses(), dns: dns.addresses().to_vec(), reachable: addresses };
+        let own = Own::bind(&config.own, &terms, &at)?;
+        Ok(Self { dns, http, mdns, files, own, tls, terms, here, reread, metrics, registry, writer })
     }
 
     /// Whenever its files are read again, the settings are as well, by `reread`: it gives those that differ from what
@@ -146,7 +153,7 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, files, tls, terms, here, reread, metrics, registry, writer } = self;
+        let Self { dns, http, mdns, files, own, tls, terms, here, reread, metrics, registry, writer } = self;
         let (identity, held, known) = (tls.identity(), terms.clone(), registry.clone());
         let neighbours = Neighbours {
             name_server: Arc::new(dns.messages(&registry)),
@@ -159,6 +166,7 @@ impl Server {
             http: Room::open("HTTP", |stop| http.run(known, terms, neighbours, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
             files: Room::open("files", |stop| files.run(registry.clone(), held, here, reread, stop)),
+            own: Room::open("self", |stop| own.run(registry.clone(), stop)),
             tls: Room::open("TLS", |stop| tls.run(stop)),
         };
         rooms.run(stop).await

@@ -44,6 +44,7 @@ mod stories {
     mod lease_clock;
     mod mdns;
     mod metrics;
+    mod own;
     mod readme;
     mod select;
     mod shutdown;

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::mdns::Mdns;
+use crate::own::{Own, Whereabouts};
 use crate::service::{Address, AddressError, DomainName};
 use crate::zone::{DOMAIN_MAX, reverse_name};
 
@@ -21,6 +22,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_certificate(config)?;
     check_log(config)?;
     config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
+    Own::bind(&config.own, &config.terms(), &Whereabouts::default())
+        .map_err(|error| ConfigError::Room(error.to_string()))?;
     // Opens nothing yet.
     Mdns::bind(&config.mdns).map_err(|error| ConfigError::Room(error.to_string()))?;
     Ok(())

@@ -32,6 +32,7 @@ pub(super) struct Rooms {
     pub(super) http: Room,
     pub(super) mdns: Room,
     pub(super) files: Room,
+    pub(super) own: Room,
     pub(super) tls: Room,
 }
 
@@ -67,6 +68,7 @@ impl Rooms {
             name = self.http.ended() => Some(name),
             name = self.mdns.ended() => Some(name),
             name = self.files.ended() => Some(name),
+            name = self.own.ended() => Some(name),
             name = self.tls.ended() => Some(name),
         };
         info!("stopping: no new requests are taken, those at hand are answered");
@@ -75,9 +77,10 @@ impl Rooms {
             self.http.close(INTAKE_GRACE),
             self.mdns.close(INTAKE_GRACE),
             self.files.close(INTAKE_GRACE),
+            self.own.close(INTAKE_GRACE),
             self.tls.close(INTAKE_GRACE),
         );
-        let intake = <[_; 4]>::from(intake).into_iter().try_for_each(|closed| match closed {
+        let intake = <[_; 5]>::from(intake).into_iter().try_for_each(|closed| match closed {
             Err(late @ Fault::Late(..)) => {
                 warn!("{late}; it was cut off");
                 Ok(())
@@ -183,6 +186,7 @@ mod tests {
             http: waiting("HTTP", closed),
             mdns: waiting("mDNS", closed),
             files: waiting("files", closed),
+            own: waiting("self", closed),
             tls: waiting("TLS", closed),
         }
     }
@@ -194,8 +198,8 @@ mod tests {
         stop.cancel();
         assert_eq!(rooms(&closed).run(stop).await, Ok(()));
         let mut order = closed.lock().unwrap().clone();
-        order[..4].sort_unstable();
-        assert_eq!(order, ["HTTP", "TLS", "files", "mDNS", "the writer", "DNS"]);
+        order[..5].sort_unstable();
+        assert_eq!(order, ["HTTP", "TLS", "files", "mDNS", "self", "the writer", "DNS"]);
     }
 
     #[tokio::test]
