@@ -1,5 +1,5 @@
 //! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told, and
-//! two for what is between a process and its system: signals and descriptors.
+//! three for what is between a process and its system: signals, descriptors and the log.
 //!
 //! Commands other than `serve` and `browse` talk HTTP through the client library. None opens the database: they work
 //! from any machine, and beside a running registry.
@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod filter;
 mod list;
+mod log;
 mod lookup;
 mod output;
 mod register;

@@ -1,7 +1,7 @@
 //! `portolan serve`: read the settings, run the server, obey signals.
 
 use std::env;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use crate::service::DomainName;
 
 use super::descriptors;
 use super::failure::Failure;
+use super::log::Log;
 use super::output;
 use super::signals::{HangUps, Signals};
 
@@ -61,7 +62,7 @@ impl Serve {
         let flags = self.flags();
         let sources = Sources { file: self.config, environment: env::vars_os().collect(), flags };
         let (config, strangers) = sources.clone().load()?;
-        start_log(&config, self.json);
+        let log = Log::start(&config, self.json);
         for name in strangers {
             warn!("the environment has {name}, which is no setting");
         }
@@ -69,7 +70,7 @@ impl Serve {
         // Before anything is bound, so that no signal finds its default action.
         let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
         let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
-        let server = Server::bind(&config)?.rereading(rereading(sources, config.clone()));
+        let server = Server::bind(&config)?.rereading(rereading(sources, config.clone(), log));
         // The process takes it along when it ends. To free a million instances one by one would take seconds, and
         // whoever stops a service kills it after ten.
         let _unfreed = ManuallyDrop::new(server.registry());
@@ -106,11 +107,14 @@ impl Serve {
     }
 }
 
-/// Looks at all settings again: which of them differ from `running`.
-fn rereading(sources: Sources, running: Config) -> impl Fn() -> Result<Vec<String>, FileFault> {
+/// Looks at all settings again: which of them differ from `running` and do not hold at once, as that of the log does.
+fn rereading(sources: Sources, running: Config, log: Log) -> impl Fn() -> Result<Vec<String>, FileFault> {
     let file = sources.file.clone().unwrap_or_default();
     move || match sources.clone().load() {
-        Ok((config, _)) => Ok(running.differences(&config)),
+        Ok((config, _)) => {
+            log.follow(&config);
+            Ok(running.differences(&config).into_iter().filter(|key| key != "log").collect())
+        }
         Err(error) => Err(error.in_file(&file)),
     }
 }
@@ -122,18 +126,6 @@ async fn obey(mut signals: Signals, stop: &CancellationToken) -> u8 {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
     signals.next().await.1
-}
-
-/// Logs to standard error: standard output is for what was asked for. Where nobody reads it any more, as when the
-/// terminal was closed, a line is lost and nothing is said of that: saying it there would be a panic.
-fn start_log(config: &Config, json: bool) {
-    let colours = io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(config.log_filter())
-        .with_writer(io::stderr)
-        .with_ansi(colours)
-        .log_internal_errors(false);
-    if json { log.json().init() } else { log.init() }
 }
 
 /// Stub resolvers send names in `.local` to multicast (RFC 6762 §22.1), and who does not know that searches long.

@@ -180,6 +180,19 @@ fn a_hang_up_reads_all_again_and_says_which_settings_take_a_restart() {
 }
 
 #[test]
+fn the_log_is_as_loud_as_its_setting_says_now() {
+    let settings = Settings::new("log = \"error\"\n");
+    let portolan = settings.start();
+    settings.write("services.d/a.toml", &service("web", 80));
+    wait_for(&portolan, &[("web", 80, "services.d/a.toml")]);
+    settings.write("portolan.toml", &("log = \"info\"\n".to_owned() + &service("db", 1)));
+    wait_for(&portolan, &[("db", 1, "portolan.toml"), ("web", 80, "services.d/a.toml")]);
+    wait_until("it is told", PATIENCE, || portolan.log().contains("services in files").then_some(()));
+    assert_eq!(portolan.log().matches("services in files").count(), 1, "{}", portolan.log());
+    assert_eq!(reload(&portolan).0["restart"], json!([]));
+}
+
+#[test]
 fn settings_with_a_mistake_keep_their_services_and_do_not_start() {
     let settings = Settings::new(&service("db", 1));
     let portolan = settings.start();
