@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::Config;
 use super::connections::{Connections, Ticket};
-use super::protocol::{Peer, Protocol};
+use super::protocol::{Peer, Protocol, Spoken};
 use super::request::{OverTls, Sender};
 use crate::listener::Listener;
 
@@ -147,15 +147,25 @@ impl Door {
         #[cfg(target_os = "linux")]
         let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(self.patience));
 
-        let Some(tls) = self.tls else {
-            let peer = Peer { sender, over_tls: None };
-            return Box::pin(self.protocol.serve(stream, peer, ticket, self.stop)).await;
-        };
-        // Elsewhere, since a connection without it would keep the room for it.
-        let handshake = Box::pin(tokio::time::timeout(self.idle, tls.accept(stream)));
+        // Either elsewhere: a connection would else keep the room for both.
+        match self.tls.clone() {
+            None => Box::pin(self.serve_plain(stream, sender, ticket)).await,
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, sender, ticket)).await,
+        }
+    }
+
+    async fn serve_plain(self, stream: TcpStream, sender: Sender, ticket: &Ticket) {
+        let begun = tokio::time::timeout(self.idle, Spoken::begun(&stream));
+        let Some(Ok(spoken)) = self.stop.run_until_cancelled(begun).await else { return };
+        Box::pin(self.protocol.serve(stream, spoken, Peer { sender, over_tls: None }, ticket, self.stop)).await;
+    }
+
+    async fn serve_tls(self, tls: TlsAcceptor, stream: TcpStream, sender: Sender, ticket: &Ticket) {
+        let handshake = tokio::time::timeout(self.idle, tls.accept(stream));
         if let Some(Ok(Ok(stream))) = self.stop.run_until_cancelled(handshake).await {
             let peer = Peer { sender, over_tls: Some(OverTls) };
-            Box::pin(self.protocol.serve(stream, peer, ticket, self.stop)).await;
+            let spoken = Spoken::agreed(stream.get_ref().1.alpn_protocol());
+            Box::pin(self.protocol.serve(stream, spoken, peer, ticket, self.stop)).await;
         }
     }
 }

@@ -18,11 +18,12 @@ use axum::http::{HeaderValue, Request, Response, Version};
 use axum::response::IntoResponse;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -47,6 +48,8 @@ const SEND_MAX: usize = 8 << 10;
 /// Octets that a client may send before we have read them, of a request and of all of a connection.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 128 << 10;
+/// How a connection of HTTP/2 begins, as far as it has to be seen.
+const PREFACE: [u8; 3] = *b"PRI";
 /// How long a connection without a request in flight may outlive its end: for a request that is on its way, and for
 /// the rest of an answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -54,10 +57,18 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How connections are served.
 #[derive(Clone)]
 pub(super) struct Protocol {
-    http: auto::Builder<Tracked>,
+    http1: http1::Builder,
+    http2: http2::Builder<Tracked>,
     routes: Router,
     idle: Duration,
     body_limit: usize,
+}
+
+/// Which HTTP a client begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spoken {
+    Http1,
+    Http2,
 }
 
 /// Who is at the other end.
@@ -70,8 +81,8 @@ pub(super) struct Peer {
 impl Protocol {
     /// `tasks` are waited for by who serves.
     pub(super) fn new(config: &Config, routes: Router, tasks: TaskTracker) -> Self {
-        let mut http = auto::Builder::new(Tracked(tasks));
-        http.http1()
+        let mut http1 = http1::Builder::new();
+        http1
             .timer(TokioTimer::new())
             // Until its head is whole, a request is none, which the idle time is for.
             .header_read_timeout(None)
@@ -79,18 +90,19 @@ impl Protocol {
             .half_close(true)
             .max_buf_size(usize::from(HEAD_MAX))
             .max_headers(HEADERS_MAX);
-        http.http2()
+        let mut http2 = http2::Builder::new(Tracked(tasks));
+        http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::from(HEAD_MAX))
             .max_concurrent_streams(STREAMS_MAX)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_MAX);
-        Self { http, routes, idle: config.idle_timeout, body_limit: config.body_limit }
+        Self { http1, http2, routes, idle: config.idle_timeout, body_limit: config.body_limit }
     }
 
     /// Until the client is done, idle, or all stop.
-    pub(super) async fn serve<S>(self, stream: S, peer: Peer, ticket: &Ticket, stop: CancellationToken)
+    pub(super) async fn serve<S>(self, stream: S, spoken: Spoken, peer: Peer, ticket: &Ticket, stop: CancellationToken)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -103,25 +115,73 @@ impl Protocol {
             body_limit: self.body_limit,
         };
         let service = service_fn(move |request| handler.clone().answer(request));
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(stream), service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
-            () = activity.quiet(self.idle) => None,
-            () = stop.cancelled() => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => loop {
-                connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(LINGER, connection.as_mut()).await {
-                    Ok(ended) => break ended,
-                    Err(_) if activity.is_answering() => {}
-                    Err(_) => return,
-                }
-            },
+        let (io, life) = (TokioIo::new(stream), Life { activity, idle: self.idle, stop });
+        // Elsewhere, so that the one does not take the room of the other.
+        let ended = match spoken {
+            Spoken::Http1 => {
+                let connection = self.http1.serve_connection(io, service);
+                Box::pin(life.of(connection, http1::Connection::graceful_shutdown)).await
+            }
+            Spoken::Http2 => {
+                let connection = self.http2.serve_connection(io, service);
+                Box::pin(life.of(connection, http2::Connection::graceful_shutdown)).await
+            }
         };
         if let Err(error) = ended {
             debug!(peer = %peer.sender.0, %error, "an HTTP connection ended early");
+        }
+    }
+}
+
+impl Spoken {
+    /// What the first octets on `stream` say, which stay there: HTTP/2 begins with a method that HTTP/1.1 does not have
+    /// (RFC 9113 §3.4).
+    pub(super) async fn begun(stream: &TcpStream) -> Self {
+        let mut start = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut start).await {
+                Ok(length) if length == start.len() && start == PREFACE => return Self::Http2,
+                Ok(length @ 1..) if length < start.len() && PREFACE.starts_with(&start[..length]) => {
+                    // What has come already would be seen again at once.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                _ => return Self::Http1,
+            }
+        }
+    }
+
+    /// What was agreed on over TLS: without a word it is HTTP/1.1 (RFC 9113 §3.2).
+    pub(super) fn agreed(protocol: Option<&[u8]>) -> Self {
+        if protocol == Some(b"h2") { Self::Http2 } else { Self::Http1 }
+    }
+}
+
+/// When a connection has to end.
+struct Life<'a> {
+    activity: &'a Activity,
+    idle: Duration,
+    stop: CancellationToken,
+}
+
+impl Life<'_> {
+    /// Until the connection ends, by itself or by being told to `shut`.
+    async fn of<C>(self, connection: C, shut: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = self.activity.quiet(self.idle) => {}
+            () = self.stop.cancelled() => {}
+        }
+        loop {
+            shut(connection.as_mut());
+            match tokio::time::timeout(LINGER, connection.as_mut()).await {
+                Ok(ended) => return ended,
+                Err(_) if self.activity.is_answering() => {}
+                Err(_) => return Ok(()),
+            }
         }
     }
 }

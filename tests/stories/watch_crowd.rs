@@ -82,7 +82,7 @@ fn change(portolan: &Portolan, count: usize) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_see_every_change_in_order_and_no_heartbeat_waits_for_them() {
     const WATCHERS: usize = 1000;
-    const CHANGES: usize = 300;
+    const CHANGES: usize = 200;
     let portolan = start(WATCHERS);
     let renewed = json!({"service": "steady", "instance": "s1", "port": 80, "lease": 5});
     let first = portolan.heartbeat(&renewed);
@@ -116,4 +116,18 @@ async fn a_thousand_see_every_change_in_order_and_no_heartbeat_waits_for_them() 
     assert!(slowest < Duration::from_secs(2), "a heartbeat took {slowest:?}");
     let grown = portolan.resident().saturating_sub(before);
     assert!(grown < 40 << 20, "{grown} octets for {WATCHERS} watchers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_thousand_that_wait_take_less_than_20_kb_each() {
+    const WATCHERS: usize = 5000;
+    let portolan = start(WATCHERS);
+    // What the first ones need is there once for all.
+    drop(crowd(portolan.http, 10).await);
+    let before = portolan.resident();
+    let watchers = crowd(portolan.http, WATCHERS).await;
+    let each = portolan.resident().saturating_sub(before) / WATCHERS as u64;
+    eprintln!("{each} octets for each of {WATCHERS} watchers");
+    assert!((1000..20_000).contains(&each), "{each} octets each");
+    drop(watchers);
 }
