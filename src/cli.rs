@@ -11,6 +11,7 @@ mod descriptors;
 mod explain;
 mod failure;
 mod filter;
+mod history;
 mod list;
 mod log;
 mod lookup;
@@ -45,6 +46,7 @@ enum Command {
     List(list::List),
     Lookup(lookup::Lookup),
     Watch(watch::Watch),
+    History(history::History),
     Browse(browse::Browse),
     Explain(explain::Explain),
     Reload(reload::Reload),
@@ -98,6 +100,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::List(list) => list.run().await,
         Command::Lookup(lookup) => lookup.run().await,
         Command::Watch(watch) => watch.run().await,
+        Command::History(history) => history.run().await,
         Command::Browse(browse) => browse.run().await,
         Command::Explain(explain) => explain.run().await,
         Command::Reload(reload) => reload.run().await,

@@ -27,8 +27,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::api::{
-    self, Explanation, Filter, Heartbeat, Instance, Kind, Outcome, Page, Pick, Position, Problem, Reloaded, Service,
-    Services, StatusWish,
+    self, Explanation, Filter, Heartbeat, History, Instance, Kind, Outcome, Page, Pick, Position, Problem, Reloaded,
+    Service, Services, StatusWish,
 };
 
 pub use registration::{Registration, Standing};
@@ -143,6 +143,12 @@ impl Client {
     /// One instance, `None` where it is not listed.
     pub async fn get(&self, service: &str, instance: &str) -> Result<Option<Instance>, Error> {
         known(self.call(self.request(Method::GET, &["v1", "instances", service, instance])).await)
+    }
+
+    /// When an instance came, went and changed its status lately, also of one that is gone; `None` where nothing is
+    /// known of it.
+    pub async fn history(&self, service: &str, instance: &str) -> Result<Option<History>, Error> {
+        known(self.call(self.request(Method::GET, &["v1", "instances", service, instance, "history"])).await)
     }
 
     /// Deregisters; `false` where there was nothing to deregister.

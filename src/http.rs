@@ -3,9 +3,9 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, and bodies count as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
-//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `doh`, `reload`, `about` and
-//! `metrics` answer it, in `turn` where that takes long; `respond` words the answers. What an instance is in JSON is
-//! `api`'s matter, and what becomes of it the registry's.
+//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
+//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `respond` words the answers. What an
+//! instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -17,6 +17,7 @@ mod connections;
 mod doh;
 mod explain;
 mod guard;
+mod history;
 mod listen;
 mod listing;
 mod metrics;
@@ -254,6 +255,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
             "/v1/instances/{type}/{instance}",
             get(read::instance).put(write::replace).patch(write::patch).delete(write::deregister),
         )
+        .route("/v1/instances/{type}/{instance}/history", get(history::history))
         .route("/v1/instances/{type}/{instance}/renew", post(write::renew))
         .route("/v1/instances/{type}/{instance}/status", put(write::set_status))
         .fallback(respond::no_such_path)

@@ -10,6 +10,7 @@
 mod backlog;
 mod census;
 mod clock;
+mod flips;
 mod metrics;
 mod operation;
 mod renewal;
@@ -29,6 +30,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::backlog::{Announced, Missed, Watch};
 pub use self::census::Census;
+pub use self::flips::Flip;
 pub use self::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 pub use self::slot::Slot;
 pub use self::state::{History, Reader, State};
@@ -40,7 +42,7 @@ use self::shared::Shared;
 use self::table::Table;
 use self::writer::Call;
 use crate::metrics::Metrics;
-use crate::service::{Cause, Change, Instance, LeaseLimits, Revision, UnixMillis};
+use crate::service::{Cause, Change, Instance, InstanceId, LeaseLimits, Revision, UnixMillis};
 use crate::store::{Contents, OpenError, Opened};
 use crate::zone;
 
@@ -178,6 +180,11 @@ impl Registry {
             since => Ok(since),
         };
         self.shared.backlog.watch(since)
+    }
+
+    /// The last changes of status of an identity, oldest first; that it was registered and has been up since is none.
+    pub fn flips(&self, id: &InstanceId) -> Vec<Flip> {
+        self.shared.flips.of(id)
     }
 
     /// When the lease of `instance` ends or ended by the wall clock, if the registry runs until then; for people.

@@ -34,6 +34,7 @@ mod stories {
     mod examples;
     mod explain;
     mod files;
+    mod history;
     mod http_bad_input;
     mod http_connections;
     mod http_list;

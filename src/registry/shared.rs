@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use super::backlog::Backlog;
 use super::clock::Clock;
+use super::flips::Flips;
 use super::metrics::Counts;
 use super::state::{History, State};
 use super::table::Table;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<ArcSwap<State>>,
     pub(super) announcements: broadcast::Sender<Arc<[Change]>>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) flips: Flips,
     pub(super) counts: Counts,
     /// Why the last save failed.
     pub(super) store_error: ArcSwapOption<String>,
@@ -55,6 +57,7 @@ impl Shared {
             state: Arc::new(ArcSwap::from_pointee(state)),
             announcements,
             backlog: Arc::new(Backlog::new(table.revision())),
+            flips: Flips::default(),
             counts: Counts::default(),
             store_error: ArcSwapOption::empty(),
         }
@@ -75,8 +78,9 @@ impl Shared {
 
     pub(super) fn announce(&self, changes: Vec<Change>) {
         self.counts.changed(&changes);
-        let changes = Arc::from(changes);
-        self.backlog.add(&changes, self.clock.now().wall);
+        let (changes, now) = (Arc::from(changes), self.clock.now().wall);
+        self.flips.note(&changes, now);
+        self.backlog.add(&changes, now);
         // Nobody may be listening.
         let _ = self.announcements.send(changes);
     }
