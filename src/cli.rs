@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told, and
-//! three for what is between a process and its system: signals, descriptors and the log.
+//! three for what is between a process and its system: signals, descriptors and the log. What several subcommands take
+//! is in `filter` and `details`.
 //!
 //! Commands other than `serve` and `browse` talk HTTP through the client library. None opens the database: they work
 //! from any machine, and beside a running registry.
@@ -8,6 +9,7 @@ mod browse;
 mod config;
 mod deregister;
 mod descriptors;
+mod details;
 mod explain;
 mod failure;
 mod filter;
@@ -18,6 +20,7 @@ mod lookup;
 mod output;
 mod register;
 mod reload;
+mod run;
 mod serve;
 mod signals;
 mod watch;
@@ -42,6 +45,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Register(Box<register::Register>),
+    Run(Box<run::Run>),
     Deregister(deregister::Deregister),
     List(list::List),
     Lookup(lookup::Lookup),
@@ -96,6 +100,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve.run().await,
         Command::Register(register) => register.run().await,
+        Command::Run(run) => run.run().await,
         Command::Deregister(deregister) => deregister.run().await,
         Command::List(list) => list.run().await,
         Command::Lookup(lookup) => lookup.run().await,

@@ -9,6 +9,7 @@ mod stories {
     mod checklist;
     mod cli;
     mod cli_register;
+    mod cli_run;
     mod client;
     mod config;
     mod dns_attack;

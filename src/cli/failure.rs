@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use thiserror::Error;
 
@@ -22,8 +22,10 @@ Exit codes:
   4  the registry or the name server cannot be reached
   5  serve could not start: an address is taken, the store cannot be opened
   6  serve ended by a fault, or the output could not be written
-A second SIGINT or SIGTERM ends serve and register at once, with 128 and the signal's number. Where register has had
-no answer yet, the first one makes it undo what it can, for two seconds: then it ends with 0, or with that number.";
+run ends with the code of its command, or with 128 and the number of the signal that ended that; with 127 where there is
+no such command, and with 126 where it cannot be started.
+A second SIGINT or SIGTERM ends serve, register and run at once, with 128 and the signal's number. Where register has
+had no answer yet, the first one makes it undo what it can, for two seconds: then it ends with 0, or with that number.";
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -52,6 +54,22 @@ pub(super) enum Failure {
     /// What was found has not been seen.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+    /// The command that was run.
+    #[error("the command ended: {status}")]
+    Command {
+        /// How.
+        status: ExitStatus,
+        /// What this ends with, then.
+        code: u8,
+    },
+    /// The command that was to be run.
+    #[error("cannot start {program:?}: {source}")]
+    Spawn {
+        /// Its first word.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A second signal, by its number.
     #[error("ended at once by a second signal")]
     Signal(u8),
@@ -72,6 +90,10 @@ impl Failure {
             Self::Unreachable(_) => 4,
             Self::Start(_) => 5,
             Self::Fault(_) | Self::Output(_) => 6,
+            Self::Command { code, .. } => *code,
+            // As env, nice and timeout have it.
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Spawn { .. } => 126,
             Self::Signal(number) | Self::Unanswered(number) => 128 + number,
         }
     }
@@ -123,6 +145,6 @@ fn hung_up(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The layers of an HTTP client each say that they failed; the innermost says why.
-fn root_cause(error: &dyn Error) -> String {
+pub(super) fn root_cause(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), root_cause)
 }

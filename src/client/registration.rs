@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Heartbeat};
+use crate::api::{self, Heartbeat, ReportedStatus};
 use crate::service::Lease;
 
 use super::{Client, Error};
@@ -34,6 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Registration {
     standing: watch::Receiver<Standing>,
+    reports: watch::Sender<Option<ReportedStatus>>,
     stop: CancellationToken,
     keeper: JoinHandle<Result<(), Error>>,
 }
@@ -55,15 +56,22 @@ impl Registration {
         registration.transport = Some(first.transport);
         registration.instance = Some(first.instance.clone());
         let (sender, standing) = watch::channel(Standing::Registered(first.clone()));
+        let (reports, reported) = watch::channel(registration.status);
         let stop = CancellationToken::new();
-        let keeper = Keeper { client, registration, last: first, standing: sender, stop: stop.clone() };
+        let keeper =
+            Keeper { client, registration, reported, is_told: true, last: first, standing: sender, stop: stop.clone() };
         // Its parent is this handle, whose drop stops it.
-        Ok(Self { standing, stop, keeper: tokio::spawn(keeper.run()) })
+        Ok(Self { standing, reports, stop, keeper: tokio::spawn(keeper.run()) })
     }
 
     /// How it stands now; [`watch::Receiver::changed`] waits for the next news.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// Says that the service is ready, or not yet: the registry is told at once, and for as long as it takes.
+    pub fn report(&self, status: ReportedStatus) {
+        self.reports.send_replace(Some(status));
     }
 
     /// Deregisters, and tells whether that worked.
@@ -102,6 +110,10 @@ impl Drop for Registration {
 struct Keeper {
     client: Client,
     registration: api::Registration,
+    /// What the service says of itself.
+    reported: watch::Receiver<Option<ReportedStatus>>,
+    /// Whether the registry has heard all of the registration, so that to renew it is enough.
+    is_told: bool,
     last: Heartbeat,
     standing: watch::Sender<Standing>,
     stop: CancellationToken,
@@ -115,7 +127,10 @@ impl Keeper {
             let pause =
                 if failures == 0 { renew_after(&self.last) } else { back_off(failures, renew_after(&self.last)) };
             let round = async {
-                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    Ok(()) = self.reported.changed() => {}
+                }
                 self.beat().await
             };
             let Some(result) = stop.run_until_cancelled(round).await else { break };
@@ -139,13 +154,22 @@ impl Keeper {
         self.client.within(GOODBYE).deregister(&self.service_type(), &self.last.instance).await.map(drop)
     }
 
-    /// Renews, or registers where there is nothing to renew.
-    async fn beat(&self) -> Result<Heartbeat, Error> {
-        let client = self.client.within(interval(&self.last) / PATIENCE);
-        match client.renew(&self.service_type(), &self.last.instance).await? {
-            Some(heartbeat) => Ok(heartbeat),
-            None => client.heartbeat(&self.registration).await,
+    /// Renews, or registers where there is nothing to renew or something new to tell.
+    async fn beat(&mut self) -> Result<Heartbeat, Error> {
+        let reported = *self.reported.borrow_and_update();
+        if reported != self.registration.status {
+            self.registration.status = reported;
+            self.is_told = false;
         }
+        let client = self.client.within(interval(&self.last) / PATIENCE);
+        if self.is_told
+            && let Some(heartbeat) = client.renew(&self.service_type(), &self.last.instance).await?
+        {
+            return Ok(heartbeat);
+        }
+        let heartbeat = client.heartbeat(&self.registration).await?;
+        self.is_told = true;
+        Ok(heartbeat)
     }
 
     fn service_type(&self) -> String {
