@@ -1,11 +1,12 @@
 //! Speaks HTTP: JSON over HTTP/1.1 and HTTP/2, plain or over TLS, and errors as problems (RFC 9457).
 //!
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
-//! `protocol` serves each for as long as there is `activity`, and bodies count as `octets`;
+//! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
+//! as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
-//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `respond` words the answers. What an
-//! instance is in JSON is `api`'s matter, and what becomes of it the registry's.
+//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls; `respond` words the
+//! answers. What an instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -17,6 +18,7 @@ mod connections;
 mod doh;
 mod explain;
 mod guard;
+mod handover;
 mod history;
 mod listen;
 mod listing;
@@ -28,6 +30,7 @@ mod read;
 mod reload;
 mod request;
 mod respond;
+mod rpc;
 mod select;
 mod turn;
 mod wait;
@@ -55,6 +58,7 @@ use connections::Connections;
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
+use rpc::Claims;
 use turn::Turn;
 use wait::Waiters;
 use watch::Watchers;
@@ -192,6 +196,7 @@ impl Http {
             waiters: self.waiters,
             requests: self.requests,
             watchers: self.watchers,
+            claims: Arc::default(),
             config: self.config,
             stop,
         });
@@ -231,6 +236,7 @@ struct Edge {
     waiters: Waiters,
     requests: Requests,
     watchers: Arc<Watchers>,
+    claims: Arc<Claims>,
     config: Config,
     stop: CancellationToken,
 }
@@ -245,6 +251,8 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))
+        .route("/rpc", post(rpc::call))
+        .route("/ws", get(rpc::open))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/heartbeat", post(write::heartbeat))

@@ -48,6 +48,8 @@ mod stories {
     mod metrics;
     mod own;
     mod readme;
+    mod rpc;
+    mod rpc_session;
     mod select;
     mod shutdown;
     mod watch;

@@ -31,6 +31,7 @@ pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> 
          PUT  …/status '{{\"status\":\"out-of-service\"}}'\n\n\
          What changes, as it happens:\n  \
          curl -N {scheme}://{host}/v1/watch\n\n\
+         JSON-RPC: POST /rpc, WebSocket /ws; rpc.discover lists the methods\n\
          DNS over HTTPS: /dns-query\n\
          Is it well: /healthz, /readyz. What errors mean: /problems\n",
         env!("CARGO_PKG_VERSION"),

@@ -5,7 +5,8 @@
 //! rebinding) passes as the same site, but betrays itself by that name in `Host`. Over TLS it gets no further than the
 //! certificate, which is not for that name: there, names are the certificate's matter.
 //!
-//! DNS over HTTPS is reading whatever its method: other machines may.
+//! What is posted to some paths may be reading: DNS over HTTPS always is, and of calls (JSON-RPC) it is a matter of
+//! their method. Other machines may.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -24,7 +25,11 @@ use crate::service::DomainName;
 use super::doh;
 use super::request::{OverTls, Sender};
 use super::respond::{Refused, excerpt};
+use super::rpc;
 use super::{Config, Edge};
+
+/// Where the request alone does not tell whether it writes: calls ask [`Guard::check_write`] themselves.
+const ANY_METHOD: [&str; 2] = [doh::PATH, rpc::PATH];
 
 /// The rules.
 #[derive(Debug)]
@@ -65,15 +70,19 @@ impl Guard {
         }
         check_site(request.headers(), host.as_ref())?;
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let is_write = !is_read && request.uri().path() != doh::PATH;
-        if is_write && !self.anonymous_writes && !sender.to_canonical().is_loopback() {
-            let detail = format!(
-                "{sender} is another machine, and writes from other machines are refused; \
-                 to allow them all, set http.anonymous_writes = true"
-            );
-            return Err(Problem::new(Kind::AnonymousWrite, detail));
+        if is_read || ANY_METHOD.contains(&request.uri().path()) { Ok(()) } else { self.check_write(sender) }
+    }
+
+    /// Whether `sender` may write.
+    pub(super) fn check_write(&self, sender: IpAddr) -> Result<(), Problem> {
+        if self.anonymous_writes || sender.to_canonical().is_loopback() {
+            return Ok(());
         }
-        Ok(())
+        let detail = format!(
+            "{sender} is another machine, and writes from other machines are refused; \
+             to allow them all, set http.anonymous_writes = true"
+        );
+        Err(Problem::new(Kind::AnonymousWrite, detail))
     }
 
     fn check_host(&self, authority: &Authority) -> Result<(), Problem> {

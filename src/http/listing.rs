@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::api::{Cursor, Filter, Page, Problem};
+use crate::api::{Cursor, Filter, Instance, Page, Position, Problem};
 use crate::registry::State;
 
 use super::Edge;
@@ -49,6 +49,25 @@ pub(super) async fn page(edge: &Arc<Edge>, filter: Filter) -> Result<Response, P
     }
 }
 
+/// The page of a list as a value, for who puts it into words of another kind; it is gathered in turns as well.
+pub(super) async fn gathered(edge: &Arc<Edge>, filter: Filter) -> Result<Page, Problem> {
+    let mut listing = Listing::new(edge, filter)?;
+    let mut instances = Vec::new();
+    loop {
+        let turn = edge.listing.lock().await;
+        let end = listing.go_on(|_, instance| {
+            instances.push(instance);
+            false
+        });
+        drop(turn);
+        yield_now().await;
+        if let Some(End { cursor }) = end {
+            let (revision, position) = listing.place();
+            return Ok(Page { instances, revision, position, cursor });
+        }
+    }
+}
+
 /// What of a page is still to be written.
 struct Listing {
     edge: Arc<Edge>,
@@ -59,6 +78,11 @@ struct Listing {
     after: Option<Cursor>,
     examined: usize,
     found: usize,
+}
+
+/// The end of a page, and where the next one begins.
+struct End {
+    cursor: Option<Cursor>,
 }
 
 struct Piece {
@@ -79,7 +103,17 @@ impl Listing {
         while let Ok(room) = pieces.reserve().await {
             let is_last = loop {
                 let turn = edge.listing.lock().await;
-                let is_last = self.go_on(&mut octets);
+                let end = self.go_on(|index, instance| {
+                    if index > 0 {
+                        octets.push(b',');
+                    }
+                    write(&mut octets, &instance);
+                    octets.len() >= PIECE
+                });
+                let is_last = end.is_some();
+                if let Some(End { cursor }) = end {
+                    self.end(&mut octets, cursor);
+                }
                 drop(turn);
                 yield_now().await;
                 if is_last || octets.len() >= PIECE {
@@ -93,48 +127,48 @@ impl Listing {
         }
     }
 
-    /// Writes some more; true when that was the end of the page.
-    fn go_on(&mut self, octets: &mut Vec<u8>) -> bool {
+    /// Finds some more, until `take`, which is given the index of each, has enough for now.
+    fn go_on(&mut self, mut take: impl FnMut(usize, Instance) -> bool) -> Option<End> {
         let mut last = None;
         let mut candidates = self.selection.candidates(&self.state, self.after.as_ref()).peekable();
         for _ in 0..EXAMINED_AT_ONCE {
             let Some((id, slot)) = candidates.next() else {
-                end(octets, &self.state, None);
-                return true;
+                return Some(End { cursor: None });
             };
             self.examined += 1;
+            let mut is_enough = false;
             if self.selection.matches(slot.effective()) {
-                if self.found > 0 {
-                    octets.push(b',');
-                }
+                is_enough = take(self.found, self.edge.show(slot));
                 self.found += 1;
-                write(octets, &self.edge.show(slot));
             }
             let is_full = self.found >= self.limit || self.examined >= EXAMINED_MAX;
             if is_full && candidates.peek().is_some() {
-                end(octets, &self.state, Some(Cursor(id.clone())));
-                return true;
+                return Some(End { cursor: Some(Cursor(id.clone())) });
             }
             last = Some(id);
-            if octets.len() >= PIECE {
+            if is_enough {
                 break;
             }
         }
         let last = last.cloned().map(Cursor);
         drop(candidates);
         self.after = last;
-        false
+        None
     }
-}
 
-/// What of a page follows its instances.
-fn end(octets: &mut Vec<u8>, state: &State, cursor: Option<Cursor>) {
-    let (revision, position) = (state.revision.0, watch::position(state.history, state.revision));
-    let begun = octets.len();
-    write(octets, &Page { instances: Vec::new(), revision, position, cursor });
-    octets.drain(begun..begun + BEGIN.len());
-    // For terminals.
-    octets.push(b'\n');
+    /// Writes what of a page follows its instances.
+    fn end(&self, octets: &mut Vec<u8>, cursor: Option<Cursor>) {
+        let (revision, position) = self.place();
+        let begun = octets.len();
+        write(octets, &Page { instances: Vec::new(), revision, position, cursor });
+        octets.drain(begun..begun + BEGIN.len());
+        // For terminals.
+        octets.push(b'\n');
+    }
+
+    fn place(&self) -> (u64, Position) {
+        (self.state.revision.0, watch::position(self.state.history, self.state.revision))
+    }
 }
 
 fn write(octets: &mut Vec<u8>, value: &impl Serialize) {

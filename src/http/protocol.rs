@@ -31,6 +31,7 @@ use tracing::debug;
 use super::Config;
 use super::activity::{Activity, Taking};
 use super::connections::Ticket;
+use super::handover::Handover;
 use super::octets::{Held, Received, Share};
 use super::request::{DISCARDED_MAX, OverTls, Sender};
 use super::respond::Refused;
@@ -101,15 +102,38 @@ impl Protocol {
         Self { http1, http2, routes, idle: config.idle_timeout, body_limit: config.body_limit }
     }
 
-    /// Until the client is done, idle, or all stop.
+    /// Until the client is done, idle, or all stop; then on with what a handler made of the connection.
     pub(super) async fn serve<S>(self, stream: S, spoken: Spoken, peer: Peer, ticket: &Ticket, stop: CancellationToken)
     where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handover = Handover::new(ticket.share());
+        self.serve_http(stream, spoken, peer, ticket, handover.clone(), stop).await;
+        if let Some(next) = handover.take()
+            && let Ok(next) = next.await
+        {
+            // It is no idle connection, which would be the first to make room.
+            let _taking = ticket.activity.begin_to_take();
+            next.await;
+        }
+    }
+
+    async fn serve_http<S>(
+        self,
+        stream: S,
+        spoken: Spoken,
+        peer: Peer,
+        ticket: &Ticket,
+        handover: Handover,
+        stop: CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = &ticket.activity;
         let handler = Handler {
             routes: TowerToHyperService::new(self.routes),
             peer,
+            handover,
             activity: activity.clone(),
             share: ticket.share().clone(),
             body_limit: self.body_limit,
@@ -119,8 +143,8 @@ impl Protocol {
         // Elsewhere, so that the one does not take the room of the other.
         let ended = match spoken {
             Spoken::Http1 => {
-                let connection = self.http1.serve_connection(io, service);
-                Box::pin(life.of(connection, http1::Connection::graceful_shutdown)).await
+                let connection = self.http1.serve_connection(io, service).with_upgrades();
+                Box::pin(life.of(connection, http1::UpgradeableConnection::graceful_shutdown)).await
             }
             Spoken::Http2 => {
                 let connection = self.http2.serve_connection(io, service);
@@ -190,6 +214,7 @@ impl Life<'_> {
 struct Handler {
     routes: TowerToHyperService<Router>,
     peer: Peer,
+    handover: Handover,
     activity: Activity,
     share: Share,
     body_limit: usize,
@@ -199,6 +224,7 @@ impl Handler {
     async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let _answering = self.activity.begin();
         request.extensions_mut().insert(self.peer.sender);
+        request.extensions_mut().insert(self.handover);
         if let Some(over_tls) = self.peer.over_tls {
             request.extensions_mut().insert(over_tls);
         }

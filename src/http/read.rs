@@ -171,6 +171,7 @@ mod tests {
             waiters: Waiters::default(),
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),
+            claims: Arc::default(),
             config,
             stop: stop.clone(),
         };

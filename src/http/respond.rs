@@ -64,6 +64,12 @@ pub(super) fn problem_of(refusal: &Refusal) -> Problem {
     }
 }
 
+impl From<Refused> for Problem {
+    fn from(Refused(problem): Refused) -> Self {
+        problem
+    }
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).expect("kinds have statuses of HTTP");

@@ -31,7 +31,7 @@ pub(super) async fn heartbeat(
     match body {
         Json::Array(items) => edge.heartbeats(items, sender, condition).await,
         item => {
-            let applied = edge.apply(edge.registering(item, sender, None, condition)?).await?;
+            let applied = edge.apply(edge.announcing(item, sender, None, condition)?).await?;
             let answer = edge.heartbeat_of(&applied);
             Ok(registered(&applied, &answer))
         }
@@ -46,7 +46,7 @@ pub(super) async fn replace(
     Precondition(condition): Precondition,
     Document(body): Document,
 ) -> Result<Response, Refused> {
-    let operation = edge.registering(body, sender, Some(&id), condition)?;
+    let operation = edge.announcing(body, sender, Some(&id), condition)?;
     let applied = edge.apply(operation).await?;
     Ok(registered(&applied, &edge.view(&applied)))
 }
@@ -60,29 +60,8 @@ pub(super) async fn patch(
     Precondition(condition): Precondition,
     Document(patch): Document,
 ) -> Result<Response, Refused> {
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        let state = edge.registry.state();
-        let found = state.get(&id).and_then(|slot| slot.of_origin(&Origin::api()));
-        let found = found.ok_or_else(|| Refusal::Unknown(id.clone()))?;
-        let mut body = Json::of(&Registration::of(found));
-        body.merge(patch.clone())?;
-        // Read, modify, write: only onto what was read, and onto what the caller has seen where that is said.
-        let only = match condition {
-            Condition::Revision(wanted) => Condition::Revision(wanted),
-            Condition::Absent => return Err(Refusal::Exists(found.clone()).into()),
-            Condition::Always | Condition::Present => Condition::Revision(found.revision),
-        };
-        let operation = edge.registering(body, sender, Some(&id), only)?;
-        match edge.apply(operation).await {
-            Err(Refusal::Stale(_)) if only != condition && attempts < PATCH_ATTEMPTS => {}
-            result => {
-                let applied = result?;
-                return Ok(registered(&applied, &edge.view(&applied)));
-            }
-        }
-    }
+    let applied = edge.patched(&id, &patch, condition, sender).await?;
+    Ok(registered(&applied, &edge.view(&applied)))
 }
 
 /// `DELETE /v1/instances/{type}/{instance}`
@@ -136,7 +115,7 @@ impl Edge {
         let mut operations = Vec::with_capacity(items.len());
         let mut invalid = Vec::with_capacity(items.len());
         for item in items {
-            match self.registering(item, sender, None, condition) {
+            match self.announcing(item, sender, None, condition) {
                 Ok(operation) => {
                     operations.push(operation);
                     invalid.push(None);
@@ -156,7 +135,52 @@ impl Edge {
         Ok(respond::document(StatusCode::OK, &outcomes))
     }
 
-    fn registering(
+    /// Applies a merge patch to what the API layer holds.
+    pub(super) async fn patched(
+        &self,
+        id: &InstanceId,
+        patch: &Json,
+        condition: Condition,
+        sender: IpAddr,
+    ) -> Result<Applied, Refused> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let state = self.registry.state();
+            let found = state.get(id).and_then(|slot| slot.of_origin(&Origin::api()));
+            let found = found.ok_or_else(|| Refusal::Unknown(id.clone()))?;
+            let mut body = Json::of(&Registration::of(found));
+            body.merge(patch.clone())?;
+            // Read, modify, write: only onto what was read, and onto what the caller has seen where that is said.
+            let only = match condition {
+                Condition::Revision(wanted) => Condition::Revision(wanted),
+                Condition::Absent => return Err(Refusal::Exists(found.clone()).into()),
+                Condition::Always | Condition::Present => Condition::Revision(found.revision),
+            };
+            let operation = self.registering(body, sender, Some(id), only)?;
+            match self.apply(operation).await {
+                Err(Refusal::Stale(_)) if only != condition && attempts < PATCH_ATTEMPTS => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// A registration by somebody without a session, whose instance it then is.
+    pub(super) fn announcing(
+        &self,
+        body: Json,
+        sender: IpAddr,
+        path: Option<&InstanceId>,
+        condition: Condition,
+    ) -> Result<Operation, Invalid> {
+        let operation = self.registering(body, sender, path, condition)?;
+        if let Operation::Register { registration, .. } = &operation {
+            self.claims.forget(&registration.id);
+        }
+        Ok(operation)
+    }
+
+    pub(super) fn registering(
         &self,
         body: Json,
         sender: IpAddr,
@@ -167,16 +191,16 @@ impl Edge {
         Ok(Operation::Register { registration, origin: Origin::api(), owner: None, condition })
     }
 
-    async fn apply(&self, operation: Operation) -> Result<Applied, Refusal> {
+    pub(super) async fn apply(&self, operation: Operation) -> Result<Applied, Refusal> {
         self.registry.apply(vec![operation]).await.pop().unwrap_or(Err(Refusal::Stopped))
     }
 
-    fn heartbeat_of(&self, applied: &Applied) -> Heartbeat {
+    pub(super) fn heartbeat_of(&self, applied: &Applied) -> Heartbeat {
         let instance = &*applied.instance;
         Heartbeat::of(instance, applied.created, self.registry.expires_at(instance), &self.terms)
     }
 
-    fn view(&self, applied: &Applied) -> Instance {
+    pub(super) fn view(&self, applied: &Applied) -> Instance {
         let instance = &*applied.instance;
         Instance::of(instance, self.registry.expires_at(instance), &self.terms)
     }

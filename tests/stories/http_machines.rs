@@ -48,6 +48,23 @@ fn writes_from_another_machine_are_refused_and_the_setting_is_named() {
 }
 
 #[test]
+fn of_calls_it_is_the_method_that_writes() {
+    let portolan = start(&[]);
+    let call = |path: &str, method: &str, params: &str| {
+        let body = format!(r#"{{"jsonrpc": "2.0", "method": "{method}", "params": {params}, "id": 1}}"#);
+        curl_to(&portolan, ELSEWHERE, path, &["--data", &body])
+    };
+    assert!(call("/rpc", "registry.list", "[]").contains(r#""instances":[]"#));
+    for refused in [
+        call("/rpc", "registry.register", r#"["auth", 8080]"#),
+        call("/rpc", "registry.deregister", r#"["auth", "a1"]"#),
+    ] {
+        assert!(refused.contains(r#""code":-32003"#) && refused.contains("http.anonymous_writes = true"), "{refused}");
+        assert!(refused.ends_with("200"), "{refused}");
+    }
+}
+
+#[test]
 fn writes_from_another_machine_are_taken_where_that_is_set_and_its_address_is_served() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("portolan.toml");

@@ -15,6 +15,7 @@ pub mod questions;
 mod random;
 pub mod tls;
 mod tools;
+mod websocket;
 pub mod wire;
 pub mod zone_file;
 
@@ -22,3 +23,4 @@ pub use http::{Response, request};
 pub use portolan::{Launch, Portolan, cli};
 pub use random::Random;
 pub use tools::{python, run, tool, wait_until};
+pub use websocket::WebSocket;

@@ -1,0 +1,185 @@
+//! The one table of what can be called: `caller` answers by it, `discover` describes it.
+
+/// A method.
+#[derive(Debug)]
+pub(super) struct Method {
+    pub(super) name: &'static str,
+    pub(super) summary: &'static str,
+    /// In the order of positions.
+    pub(super) params: &'static [Param],
+    /// What comes back, in a word and in a sentence.
+    pub(super) result: (&'static str, &'static str),
+    pub(super) does: Does,
+}
+
+/// What it comes to; some have several names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    Register,
+    Heartbeat,
+    Renew,
+    Deregister,
+    Update,
+    Get,
+    List,
+    Lookup,
+    Ping,
+    Discover,
+}
+
+/// A parameter.
+#[derive(Debug)]
+pub(super) struct Param {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    /// Its JSON Schema.
+    pub(super) schema: &'static str,
+}
+
+impl Does {
+    /// Whether it changes anything, which not everybody may.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Register | Self::Heartbeat | Self::Renew | Self::Deregister | Self::Update)
+    }
+}
+
+/// Every method.
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        name: "registry.register",
+        summary: "Registers an instance, whole, or replaces it",
+        params: REGISTRATION,
+        result: ("instance", "the instance as GET /v1/instances/{type}/{instance} shows it"),
+        does: Does::Register,
+    },
+    Method {
+        name: "registry.heartbeat",
+        summary: "The same as registry.register, with a short answer",
+        params: REGISTRATION,
+        result: ("heartbeat", "as POST /v1/heartbeat answers"),
+        does: Does::Heartbeat,
+    },
+    Method {
+        name: "registry.renew",
+        summary: "Renews a lease; not-registered says to register",
+        params: &[SERVICE, INSTANCE, TRANSPORT],
+        result: ("heartbeat", "as POST /v1/heartbeat answers"),
+        does: Does::Renew,
+    },
+    Method {
+        name: "registry.update",
+        summary: "Changes fields of a registration; null takes one away (RFC 7396)",
+        params: &[SERVICE, INSTANCE, needed("changes", r#"{"type": "object"}"#), TRANSPORT, ONLY],
+        result: ("instance", "the instance as it is now"),
+        does: Does::Update,
+    },
+    Method {
+        name: "registry.deregister",
+        summary: "Takes an instance away",
+        params: &[SERVICE, INSTANCE, TRANSPORT, ONLY],
+        result: ("instance", "the instance as it was"),
+        does: Does::Deregister,
+    },
+    Method {
+        name: "registry.delete",
+        summary: "The same as registry.deregister",
+        params: &[SERVICE, INSTANCE, TRANSPORT, ONLY],
+        result: ("instance", "the instance as it was"),
+        does: Does::Deregister,
+    },
+    Method {
+        name: "registry.get",
+        summary: "One instance, with what it hides",
+        params: &[SERVICE, INSTANCE, TRANSPORT],
+        result: ("instance", "the instance"),
+        does: Does::Get,
+    },
+    Method {
+        name: "registry.list",
+        summary: "Instances in every state, by the conditions of GET /v1/instances",
+        params: &[
+            optional("service", TEXT),
+            optional("instance", TEXT),
+            optional("status", TEXTS),
+            optional("tag", TEXTS),
+            optional("txt", OBJECT),
+            optional("source", TEXTS),
+            optional("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#),
+            optional("cursor", TEXT),
+        ],
+        result: ("page", "instances, the revision, and a cursor where there may be more"),
+        does: Does::List,
+    },
+    Method {
+        name: "registry.lookup",
+        summary: "Where to connect to: only what is served, the lowest priority first",
+        params: &[
+            SERVICE,
+            optional("instance", TEXT),
+            optional("tag", TEXTS),
+            optional("txt", OBJECT),
+            optional("source", TEXTS),
+            optional("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#),
+            optional("cursor", TEXT),
+        ],
+        result: ("page", "instances, the revision, and a cursor where there may be more"),
+        does: Does::Lookup,
+    },
+    Method {
+        name: "registry.ping",
+        summary: "Whether the registry answers",
+        params: &[],
+        result: ("pong", "\"pong\""),
+        does: Does::Ping,
+    },
+    Method {
+        name: "rpc.discover",
+        summary: "This list, as OpenRPC has it",
+        params: &[],
+        result: ("OpenRPC Schema", "an OpenRPC document"),
+        does: Does::Discover,
+    },
+];
+
+/// The fields of a registration, those that are needed or likely in front.
+const REGISTRATION: &[Param] = &[
+    SERVICE,
+    needed("port", r#"{"type": "integer", "minimum": 1, "maximum": 65535}"#),
+    optional("instance", TEXT),
+    optional("host", TEXT),
+    optional("addresses", r#"{"type": "array", "items": {"type": "string"}}"#),
+    optional("txt", OBJECT),
+    optional("tags", r#"{"type": "array", "items": {"type": "string"}}"#),
+    optional("version", TEXT),
+    optional("lease", r#"{"type": ["number", "string"]}"#),
+    TRANSPORT,
+    optional("priority", NUMBER),
+    optional("weight", NUMBER),
+    optional("subtypes", r#"{"type": "array", "items": {"type": "string"}}"#),
+    optional("protocol", TEXT),
+    optional("path", TEXT),
+    optional("description", TEXT),
+    optional("namespace", TEXT),
+    optional("status", r#"{"enum": ["up", "starting"]}"#),
+    ONLY,
+];
+
+const SERVICE: Param = needed("service", TEXT);
+const INSTANCE: Param = needed("instance", TEXT);
+const TRANSPORT: Param = optional("transport", r#"{"enum": ["tcp", "udp"]}"#);
+/// What has to hold, as `If-Match` and `If-None-Match` say it over HTTP.
+const ONLY: Param = optional("only", r#"{"anyOf": [{"enum": ["absent", "present"]}, {"type": "integer"}]}"#);
+
+const TEXT: &str = r#"{"type": "string"}"#;
+/// One or several.
+const TEXTS: &str = r#"{"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}"#;
+const NUMBER: &str = r#"{"type": "integer", "minimum": 0, "maximum": 65535}"#;
+const OBJECT: &str = r#"{"type": "object"}"#;
+
+const fn needed(name: &'static str, schema: &'static str) -> Param {
+    Param { name, required: true, schema }
+}
+
+const fn optional(name: &'static str, schema: &'static str) -> Param {
+    Param { name, required: false, schema }
+}
