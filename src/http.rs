@@ -5,8 +5,9 @@
 //! as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
-//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls; `respond` words the
-//! answers. What an instance is in JSON is `api`'s matter, and what becomes of it the registry's.
+//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
+//! clients of earlier registries; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what
+//! becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
@@ -16,6 +17,7 @@ mod activity;
 mod concern;
 mod connections;
 mod doh;
+mod doors;
 mod explain;
 mod guard;
 mod handover;
@@ -55,6 +57,7 @@ use crate::registry::Registry;
 use crate::tls::Identity;
 
 use connections::Connections;
+use doors::servreg;
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
@@ -194,6 +197,7 @@ impl Http {
             looking: Turn::default(),
             rounds: Rounds::default(),
             waiters: self.waiters,
+            surveying: Turn::default(),
             requests: self.requests,
             watchers: self.watchers,
             claims: Arc::default(),
@@ -234,6 +238,7 @@ struct Edge {
     looking: Turn,
     rounds: Rounds,
     waiters: Waiters,
+    surveying: Turn,
     requests: Requests,
     watchers: Arc<Watchers>,
     claims: Arc<Claims>,
@@ -253,6 +258,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/dns-query", get(doh::get).post(doh::post))
         .route("/rpc", post(rpc::call))
         .route("/ws", get(rpc::open))
+        .route("/api", post(servreg::call))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/heartbeat", post(write::heartbeat))

@@ -23,13 +23,14 @@ use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 
 use super::doh;
+use super::doors::servreg;
 use super::request::{OverTls, Sender};
 use super::respond::{Refused, excerpt};
 use super::rpc;
 use super::{Config, Edge};
 
 /// Where the request alone does not tell whether it writes: calls ask [`Guard::check_write`] themselves.
-const ANY_METHOD: [&str; 2] = [doh::PATH, rpc::PATH];
+const ANY_METHOD: [&str; 3] = [doh::PATH, rpc::PATH, servreg::PATH];
 
 /// The rules.
 #[derive(Debug)]

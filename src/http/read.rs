@@ -169,6 +169,7 @@ mod tests {
             looking: Turn::default(),
             rounds: Rounds::default(),
             waiters: Waiters::default(),
+            surveying: Turn::default(),
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),
             claims: Arc::default(),

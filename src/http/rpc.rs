@@ -1,6 +1,7 @@
 //! JSON-RPC 2.0: the registry's methods over HTTP (`POST /rpc`) and over a WebSocket (`GET /ws`).
 //!
-//! `message` has the envelopes, to the letter of the specification. `methods` is the table: `caller` does what they say with what `params` tell, and `discover`
+//! `message` has the envelopes, to the letter of the specification, and doors to other registries use it with methods
+//! of their own. `methods` is the table of ours: `caller` does what they say with what `params` tell, and `discover`
 //! describes them. A WebSocket (`socket`) is a session, which may own instances (`claims`).
 //!
 //! It is a method that writes, not a request, so the guard asks here who may.
@@ -27,9 +28,10 @@ use super::request::{Sender, read_body};
 use super::respond;
 
 use caller::Caller;
-use message::{Methods, dispatch, refusal};
+use message::{dispatch, refusal};
 
 pub(super) use claims::Claims;
+pub(super) use message::{Call, Methods, Outcome, Params};
 pub(super) use socket::open;
 
 /// Where calls are posted.
@@ -44,7 +46,7 @@ pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, 
 
 /// The reply to what was posted, `None` where nothing may be said. The status is 200, whatever the reply says: the
 /// transport did its part.
-async fn posted<M: Methods>(methods: &M, edge: &Edge, request: Request) -> Option<Response> {
+pub(super) async fn posted<M: Methods>(methods: &M, edge: &Edge, request: Request) -> Option<Response> {
     let (parts, body) = request.into_parts();
     let reply = match read_body(&parts.headers, body, edge.config.body_limit, "http.body_limit").await {
         Ok(octets) => dispatch(methods, &octets).await?,

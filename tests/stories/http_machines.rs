@@ -55,9 +55,11 @@ fn of_calls_it_is_the_method_that_writes() {
         curl_to(&portolan, ELSEWHERE, path, &["--data", &body])
     };
     assert!(call("/rpc", "registry.list", "[]").contains(r#""instances":[]"#));
+    assert!(call("/api", "locate_service", r#"["*"]"#).contains(r#""result":[]"#));
     for refused in [
         call("/rpc", "registry.register", r#"["auth", 8080]"#),
         call("/rpc", "registry.deregister", r#"["auth", "a1"]"#),
+        call("/api", "ping", r#"["auth", "10.0.0.7", 8080]"#),
     ] {
         assert!(refused.contains(r#""code":-32003"#) && refused.contains("http.anonymous_writes = true"), "{refused}");
         assert!(refused.ends_with("200"), "{refused}");

@@ -1,0 +1,184 @@
+//! Who comes from servreg with its clients as they are: `POST /api`, both `result` and `error` in every reply.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Portolan, python};
+
+/// What a client of servreg makes of these calls.
+#[track_caller]
+fn client(portolan: &Portolan, calls: &[Value]) -> Vec<Value> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/servreg_client.py");
+    let mut command = python("requests");
+    command.args([script, &format!("http://{}/api", portolan.http)]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = calls.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_ping_registers_and_the_name_is_found_at_every_door() {
+    let portolan = Portolan::start(&[]);
+    let heard = client(
+        &portolan,
+        &[
+            json!(["ping", ["auth", "10.0.0.7", 8080]]),
+            json!(["ping", {"name": "auth", "host": "10.0.0.8", "port": 8080}]),
+            json!(["ping", ["auth", "10.0.0.7", 8080]]),
+            json!(["locate_service", ["auth"]]),
+            json!(["locate_service", {"name": "AUTH"}]),
+            json!(["locate_service", ["ghost"]]),
+        ],
+    );
+    let found = json!([{"host": "10.0.0.7", "port": 8080}, {"host": "10.0.0.8", "port": 8080}]);
+    assert_eq!(heard, [json!(true), json!(true), json!(true), found.clone(), found, json!([])]);
+    assert_eq!(
+        portolan.dig(&["+short", "SRV", "10\\.0\\.0\\.7:8080._auth._tcp.registry.local"]),
+        "0 0 8080 ip-10-0-0-7.registry.local.\n"
+    );
+    let shown = portolan.get("/v1/instances/auth/10.0.0.7:8080").expect(200).json();
+    assert_eq!((&shown["lease"], &shown["status"]), (&json!(60), &json!("up")));
+    // What others register is found as well.
+    portolan.heartbeat(&json!({"service": "web", "instance": "w1", "port": 80, "host": "www.example.org"}));
+    portolan
+        .heartbeat(&json!({"service": "web", "instance": "w2", "port": 81, "host": "web2", "addresses": ["10.0.0.9"]}));
+    portolan.heartbeat(&json!({"service": "web", "instance": "w3", "port": 82, "status": "starting"}));
+    let heard = client(&portolan, &[json!(["locate_service", ["web"]])]);
+    assert_eq!(heard[0], json!([{"host": "www.example.org", "port": 80}, {"host": "10.0.0.9", "port": 81}]));
+}
+
+#[test]
+fn any_name_is_kept_and_has_a_label_in_dns() {
+    let portolan = Portolan::start(&[]);
+    let long = format!("somata:{}", "x".repeat(100));
+    for name in ["service.1", "service_1", "@scope/name", "somata:registry", "Küche", &long] {
+        let calls = [json!(["ping", [name, "10.0.0.7", 80]]), json!(["locate_service", [name]])];
+        assert_eq!(client(&portolan, &calls), [json!(true), json!([{"host": "10.0.0.7", "port": 80}])], "{name}");
+        // The same place under another name has moved: it is the only one.
+        let listed = portolan.get("/v1/instances").json();
+        let instances = listed["instances"].as_array().unwrap();
+        assert_eq!(instances.len(), 1, "{listed}");
+        assert_eq!(instances[0]["txt"]["name"], name);
+        let service = format!("_{}._tcp.registry.local", instances[0]["service"].as_str().unwrap());
+        assert_eq!(portolan.dig(&["+short", "SRV", &service]), "0 0 80 ip-10-0-0-7.registry.local.\n", "{name}");
+    }
+}
+
+#[test]
+fn globs_are_over_the_whole_name_and_other_characters_are_themselves() {
+    let portolan = Portolan::start(&[]);
+    let ping = |name: &str, port: u16| json!(["ping", [name, "10.0.0.7", port]]);
+    let locate = |name: &str| json!(["locate_service", [name]]);
+    let heard = client(
+        &portolan,
+        &[
+            ping("service.1", 1),
+            ping("service_2", 2),
+            ping("Service%3", 3),
+            locate("service?*"),
+            locate("SERVICE.?"),
+            locate("service_*"),
+            locate("*%*"),
+            locate("service"),
+            locate("*"),
+        ],
+    );
+    let ports = |heard: &Value| -> Vec<u64> {
+        let mut ports: Vec<_> = heard.as_array().unwrap().iter().map(|at| at["port"].as_u64().unwrap()).collect();
+        ports.sort_unstable();
+        ports
+    };
+    let found: Vec<_> = heard[3..].iter().map(ports).collect();
+    assert_eq!(found, [vec![1, 2, 3], vec![1], vec![2], vec![3], vec![], vec![1, 2, 3]]);
+}
+
+#[test]
+fn a_place_under_a_new_name_moves_there_and_back() {
+    let portolan = Portolan::start(&[]);
+    let (locate_old, locate_new) = (json!(["locate_service", ["old"]]), json!(["locate_service", ["new"]]));
+    let at = json!([{"host": "10.0.0.7", "port": 80}]);
+    let heard = client(
+        &portolan,
+        &[
+            json!(["ping", ["old", "10.0.0.7", 80]]),
+            json!(["ping", ["other", "10.0.0.7", 81]]),
+            json!(["ping", ["new", "10.0.0.7", 80]]),
+            locate_old.clone(),
+            locate_new.clone(),
+            json!(["ping", ["old", "10.0.0.7", 80]]),
+            locate_old,
+            locate_new,
+            json!(["locate_service", ["other"]]),
+        ],
+    );
+    assert_eq!((&heard[3], &heard[4]), (&json!([]), &at));
+    assert_eq!((&heard[6], &heard[7]), (&at, &json!([])));
+    assert_eq!(heard[8], json!([{"host": "10.0.0.7", "port": 81}]), "another port is another place");
+}
+
+#[test]
+fn a_service_may_be_at_a_url() {
+    let portolan = Portolan::start(&[]);
+    let url = "https://api.example.org/auth?version=2";
+    let heard = client(
+        &portolan,
+        &[
+            json!(["ping", ["api", url]]),
+            json!(["ping", {"name": "api", "url": "http://10.0.0.7:8080/"}]),
+            json!(["locate_service", ["api"]]),
+            json!(["ping", ["api", "nowhere"]]),
+        ],
+    );
+    assert_eq!(heard[..2], [json!(true), json!(true)]);
+    assert_eq!(heard[2], json!(["http://10.0.0.7:8080/", url]));
+    assert_eq!(heard[3], json!({"error": -32602}));
+    assert!(portolan.dig(&["+short", "SRV", "_api._tcp.registry.local"]).contains("0 0 443 api.example.org."));
+}
+
+#[test]
+fn who_listens_everywhere_is_where_it_calls_from() {
+    let portolan = Portolan::start(&[]);
+    let calls = [json!(["ping", ["auth", "0.0.0.0", 80]]), json!(["locate_service", ["auth"]])];
+    assert_eq!(client(&portolan, &calls), [json!(true), json!([{"host": "127.0.0.1", "port": 80}])]);
+}
+
+#[test]
+fn batches_notifications_and_mistakes_are_answered_as_clients_expect() {
+    let portolan = Portolan::start(&[]);
+    let heard = client(
+        &portolan,
+        &[
+            json!(["ping", ["auth", "10.0.0.7", 80], "notify"]),
+            json!([
+                ["locate_service", ["auth"]],
+                ["ping", ["b", "10.0.0.7", 81], "notify"],
+                ["nothing", []],
+                ["ping", ["c"]]
+            ]),
+            json!(["ping", ["auth", "10.0.0.7", 0]]),
+            json!(["ping", ["auth", "10.0.0.7", "80"]]),
+            json!(["ping", ["", "10.0.0.7", 80]]),
+            json!(["locate_service", [7]]),
+        ],
+    );
+    let (found, no_method, wrong) =
+        (json!([{"host": "10.0.0.7", "port": 80}]), json!({"error": -32601}), json!({"error": -32602}));
+    assert_eq!(heard[0], Value::Null, "a notification has no body back");
+    assert_eq!(heard[1], json!([found, no_method, wrong]));
+    assert_eq!(heard[2..], [wrong.clone(), wrong.clone(), wrong.clone(), wrong]);
+    let raw = |body: &str| portolan.request("POST", "/api", &[], body).expect(200).json();
+    for (body, code) in [("{", -32700), ("[]", -32600), ("1", -32600), (r#"{"method": "ping", "id": 1}"#, -32600)] {
+        let reply = raw(body);
+        assert_eq!((&reply["result"], &reply["error"]["code"]), (&Value::Null, &json!(code)), "{body}");
+        assert!(reply.as_object().unwrap().contains_key("result"), "{reply}");
+    }
+    assert_eq!(raw(&"x".repeat(2_000_000))["error"]["code"], -32013);
+    for method in ["GET", "PUT", "DELETE"] {
+        portolan.request(method, "/api", &[], "").expect(405);
+    }
+}
