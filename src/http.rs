@@ -57,7 +57,7 @@ use crate::registry::Registry;
 use crate::tls::Identity;
 
 use connections::Connections;
-use doors::servreg;
+use doors::{registro, servreg};
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
@@ -259,6 +259,12 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/rpc", post(rpc::call))
         .route("/ws", get(rpc::open))
         .route("/api", post(servreg::call))
+        .route("/registro/1.0/apps", get(registro::apps).post(registro::declare))
+        .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register))
+        .route(
+            "/registro/1.0/apps/{app}/{id}",
+            get(registro::instance).put(registro::heartbeat).delete(registro::leave),
+        )
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/heartbeat", post(write::heartbeat))

@@ -4,4 +4,5 @@
 //! every other, and in DNS. A name that DNS has no label for has a stand-in there (see `service`), and is itself again
 //! at every door.
 
+pub(super) mod registro;
 pub(super) mod servreg;

@@ -15,6 +15,7 @@ use crate::registry::Refusal;
 use crate::service::Revision;
 
 use super::Edge;
+use super::doors::registro;
 
 /// What documents are.
 pub(super) const JSON: &str = "application/json";
@@ -123,9 +124,12 @@ pub(super) async fn in_time(State(edge): State<Arc<Edge>>, request: Request, nex
     })
 }
 
-pub(super) async fn no_such_path(uri: Uri) -> Refused {
+pub(super) async fn no_such_path(uri: Uri) -> Response {
+    if let Some(elsewhere) = registro::without_slash(&uri) {
+        return elsewhere;
+    }
     let detail = format!("there is nothing at {}; GET / says what there is", excerpt(uri.path()));
-    Problem::new(Kind::NoSuchPath, detail).into()
+    Refused::from(Problem::new(Kind::NoSuchPath, detail)).into_response()
 }
 
 /// The router adds `Allow`.

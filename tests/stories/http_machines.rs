@@ -64,6 +64,8 @@ fn of_calls_it_is_the_method_that_writes() {
         assert!(refused.contains(r#""code":-32003"#) && refused.contains("http.anonymous_writes = true"), "{refused}");
         assert!(refused.ends_with("200"), "{refused}");
     }
+    let apps = curl_to(&portolan, ELSEWHERE, "/registro/1.0/apps", &["--data", r#"{"name": "auth"}"#]);
+    assert!(apps.ends_with("403"), "{apps}");
 }
 
 #[test]

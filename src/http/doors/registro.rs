@@ -1,0 +1,333 @@
+//! Registro's door: REST below `/registro/1.0`, with apps that have instances.
+//!
+//! An instance is `starting` until its first heartbeat (`PUT`), `down` without one for 90 s, and `out-of-service` once
+//! it was deleted. An app without instances is a declared service: it is an instance that is never ready, so that
+//! it is kept, and listed, and DNS knows the name without having records for it.
+//!
+//! Unlike Registro, who restarts under the same id after it went `down` or was deleted is registered anew; there it
+//! met a 409 for ten minutes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, TxtValue};
+use crate::http::Edge;
+use crate::http::request::{Document, Sender};
+use crate::http::respond::{self, Refused, problem_of};
+use crate::registry::{Applied, Condition, Operation, Refusal, State as Published};
+use crate::service::{
+    self, ForeignNameError, Host, ID, Instance, InstanceId, InstanceName, Lease, NAME, Origin, Reported, ServiceType,
+    Status, Transport,
+};
+
+/// What all paths begin with.
+const BASE: &str = "/registro/1.0/";
+/// How long a heartbeat holds; clients send one every 30 s.
+const LEASE: Duration = Duration::from_secs(90);
+/// Instances of one answer, at most: it has no pages.
+const SHOWN_MAX: usize = 10_000;
+/// The instance that declares an app. No client has such an id.
+const DECLARED: &str = "(declared)";
+/// Its port, since every instance has one: that which discards everything (RFC 863).
+const DISCARD: u16 = 9;
+
+type Answer = Result<Response, Rejected>;
+
+/// A problem in Registro's statuses.
+pub(in crate::http) struct Rejected(Problem);
+
+impl<T: Into<Problem>> From<T> for Rejected {
+    fn from(problem: T) -> Self {
+        let problem = problem.into();
+        // What is wrong with a body is 400 there.
+        Self(if problem.status == 422 { Problem { status: 400, ..problem } } else { problem })
+    }
+}
+
+impl IntoResponse for Rejected {
+    fn into_response(self) -> Response {
+        Refused::from(self.0).into_response()
+    }
+}
+
+#[derive(Serialize)]
+struct Applications {
+    applications: Vec<App>,
+}
+
+#[derive(Serialize)]
+struct App {
+    name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instances: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    ip: String,
+    port: u16,
+    status: Status,
+    /// Unix seconds.
+    #[serde(rename = "lastRenewal")]
+    last_renewal: u64,
+}
+
+#[derive(Deserialize)]
+struct NewApp {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct NewInstance {
+    id: String,
+    ip: String,
+    port: u16,
+}
+
+/// `GET /registro/1.0/apps`
+pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>) -> Answer {
+    let state = edge.registry.state();
+    // To show all takes a look at all.
+    let applications = edge.surveying.take(move || all(&state)).await??;
+    Ok(respond::document(StatusCode::OK, &Applications { applications }))
+}
+
+/// `POST /registro/1.0/apps`
+pub(in crate::http) async fn declare(
+    State(edge): State<Arc<Edge>>,
+    Sender(sender): Sender,
+    Document(body): Document,
+) -> Answer {
+    let NewApp { name } = body.read()?;
+    let service_type = service_type(&name)?;
+    if listed(&edge.registry.state(), &service_type).next().is_some() {
+        return Err(exists(&name).into());
+    }
+    let id = InstanceId::new(service_type, InstanceName::new(DECLARED).expect("a short text"));
+    let registration = Registration {
+        lease: Some(LeaseWish::of(Lease::UntilDeregistered)),
+        txt: Some(attributes(&id, &name, DECLARED)),
+        ..starting(&id, DISCARD)
+    };
+    let registration = registration.accept(&edge.terms, sender, None)?;
+    match edge.registered(registration, Condition::Absent).await {
+        Err(Refusal::Exists(_)) => Err(exists(&name).into()),
+        Err(refusal) => Err(problem_of(&refusal).into()),
+        Ok(_) => Ok(respond::document(StatusCode::CREATED, &App { name, instances: Vec::new() })),
+    }
+}
+
+/// `GET /registro/1.0/apps/{app}`
+pub(in crate::http) async fn app(State(edge): State<Arc<Edge>>, Path(name): Path<String>) -> Answer {
+    let state = edge.registry.state();
+    let app = one(&state, &service_type(&name)?)?.ok_or_else(|| no_such_app(&name))?;
+    Ok(respond::document(StatusCode::OK, &app))
+}
+
+/// `POST /registro/1.0/apps/{app}`
+pub(in crate::http) async fn register(
+    State(edge): State<Arc<Edge>>,
+    Path(name): Path<String>,
+    Sender(sender): Sender,
+    Document(body): Document,
+) -> Answer {
+    let NewInstance { id: instance, ip, port } = body.read()?;
+    let service_type = service_type(&name)?;
+    let state = edge.registry.state();
+    if listed(&state, &service_type).next().is_none() {
+        return Err(no_such_app(&name).into());
+    }
+    let id = InstanceId::new(service_type, instance_name(&instance)?);
+    let leases = edge.terms.leases;
+    let registration = Registration {
+        host: Some(ip),
+        lease: Some(LeaseWish::of(Lease::from(LEASE.clamp(leases.shortest, leases.longest)))),
+        txt: Some(attributes(&id, &name, &instance)),
+        ..starting(&id, port)
+    };
+    let registration = registration.accept(&edge.terms, sender, None)?;
+    let existing = state.get(&id).and_then(|slot| slot.of_origin(&Origin::api()));
+    let condition = match existing.filter(|existing| existing.facts.reported == Reported::Left) {
+        Some(left) => Condition::Revision(left.revision),
+        None => Condition::Absent,
+    };
+    match edge.registered(registration, condition).await {
+        Ok(applied) => Ok(respond::document(StatusCode::CREATED, &shown(&applied.instance))),
+        Err(Refusal::Exists(_) | Refusal::Stale(_)) => Err(exists(&instance).into()),
+        Err(refusal) => Err(problem_of(&refusal).into()),
+    }
+}
+
+/// `GET /registro/1.0/apps/{app}/{id}`
+pub(in crate::http) async fn instance(
+    State(edge): State<Arc<Edge>>,
+    Path((name, instance)): Path<(String, String)>,
+) -> Answer {
+    let state = edge.registry.state();
+    let id = InstanceId::new(service_type(&name)?, instance_name(&instance)?);
+    let slot = of_any_transport(&id).find_map(|id| state.get(&id)).ok_or(Refusal::Unknown(id));
+    let slot = slot.map_err(|refusal| problem_of(&refusal))?;
+    Ok(respond::document(StatusCode::OK, &shown(slot.effective())))
+}
+
+/// `PUT /registro/1.0/apps/{app}/{id}`: a heartbeat.
+pub(in crate::http) async fn heartbeat(
+    State(edge): State<Arc<Edge>>,
+    Path((name, instance)): Path<(String, String)>,
+) -> Answer {
+    let existing = edge.held(&name, &instance)?;
+    if existing.status() == Status::OutOfService {
+        let detail = format!("{} is out of service; register it again, unless an operator drained it", existing.id());
+        return Err(Problem { status: 403, ..Problem::new(Kind::NotYours, detail) }.into());
+    }
+    edge.report(&existing, Reported::Up).await
+}
+
+/// `DELETE /registro/1.0/apps/{app}/{id}`
+pub(in crate::http) async fn leave(
+    State(edge): State<Arc<Edge>>,
+    Path((name, instance)): Path<(String, String)>,
+) -> Answer {
+    let existing = edge.held(&name, &instance)?;
+    if existing.facts.reported == Reported::Left {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    edge.report(&existing, Reported::Left).await
+}
+
+/// Registro leads from a path with a slash at its end to the one without.
+pub(in crate::http) fn without_slash(uri: &Uri) -> Option<Response> {
+    let path = uri.path().strip_suffix('/').filter(|path| path.starts_with(BASE))?;
+    Some(Redirect::permanent(path).into_response())
+}
+
+impl Edge {
+    async fn registered(&self, registration: service::Registration, condition: Condition) -> Result<Applied, Refusal> {
+        self.claims.forget(&registration.id);
+        self.apply(Operation::Register { registration, origin: Origin::api(), owner: None, condition }).await
+    }
+
+    /// What the doors hold of an instance; other sources are not for them to change.
+    fn held(&self, name: &str, instance: &str) -> Result<Arc<Instance>, Rejected> {
+        let id = InstanceId::new(service_type(name)?, instance_name(instance)?);
+        let state = self.registry.state();
+        let held = of_any_transport(&id).find_map(|id| state.get(&id)?.of_origin(&Origin::api()).cloned());
+        held.ok_or_else(|| problem_of(&Refusal::Unknown(id)).into())
+    }
+
+    /// The instance says the same of itself, but for its state; its lease begins anew.
+    async fn report(&self, existing: &Instance, reported: Reported) -> Answer {
+        let registration = service::Registration { reported, ..existing.registration.clone() };
+        let applied = self.registered(registration, Condition::Present).await;
+        applied.map_err(|refusal| problem_of(&refusal))?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    }
+}
+
+fn starting(id: &InstanceId, port: u16) -> Registration {
+    Registration {
+        instance: Some(id.instance().as_str().to_owned()),
+        status: Some(ReportedStatus::Starting),
+        ..Registration::new(id.service_type().to_string(), port)
+    }
+}
+
+/// What stands for something else has that along.
+fn attributes(id: &InstanceId, app: &str, instance: &str) -> Txt {
+    let mut txt = Vec::new();
+    for (key, name, label) in [(NAME, app, id.service_type().service()), (ID, instance, id.instance().as_str())] {
+        if name != label {
+            txt.push((key.to_owned(), TxtValue::Text(name.to_owned())));
+        }
+    }
+    Txt(txt)
+}
+
+fn service_type(name: &str) -> Result<ServiceType, Problem> {
+    ServiceType::of_name(name).map_err(|error| refused("the name of the app", &error))
+}
+
+fn instance_name(id: &str) -> Result<InstanceName, Problem> {
+    if id == DECLARED {
+        return Err(Problem::new(Kind::InvalidInstance, "the id is one that the registry keeps for itself"));
+    }
+    InstanceName::of_name(id).map_err(|error| refused("the id", &error))
+}
+
+fn refused(what: &str, error: &ForeignNameError) -> Problem {
+    Problem::new(Kind::InvalidInstance, format!("{what} {error}"))
+}
+
+fn exists(name: &str) -> Problem {
+    Problem::new(Kind::AlreadyRegistered, format!("{:?} is there already", respond::excerpt(name)))
+}
+
+fn no_such_app(name: &str) -> Problem {
+    let detail = format!("there is no app {:?}; declare it with POST {BASE}apps", respond::excerpt(name));
+    Problem::new(Kind::NotRegistered, detail)
+}
+
+/// The same over TCP, which a door's own are, and over UDP.
+fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
+    let over_udp = ServiceType::new(id.service_type().service(), Some(Transport::Udp)).ok();
+    let over_udp = over_udp.map(|over_udp| InstanceId::new(over_udp, id.instance().clone()));
+    [Some(id.clone()), over_udp].into_iter().flatten()
+}
+
+/// The effective instances of a service, over either transport, and what declares it.
+fn listed<'a>(state: &'a Published, over_tcp: &ServiceType) -> impl Iterator<Item = &'a Arc<Instance>> {
+    let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
+    let types = [Some(over_tcp.clone()), over_udp].into_iter().flatten();
+    types.flat_map(|wanted| state.of_type(&wanted).map(|(_, slot)| slot.effective()).collect::<Vec<_>>())
+}
+
+fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem> {
+    Ok(gathered(listed(state, over_tcp))?.pop())
+}
+
+fn all(state: &Published) -> Result<Vec<App>, Problem> {
+    gathered(state.after(None).map(|(_, slot)| slot.effective()))
+}
+
+/// Apps of instances that are in the order of their services.
+fn gathered<'a>(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Result<Vec<App>, Problem> {
+    let mut apps: Vec<App> = Vec::new();
+    let mut last: Option<&str> = None;
+    for (count, instance) in instances.enumerate() {
+        if count >= SHOWN_MAX {
+            let detail = format!("there are more than {SHOWN_MAX} instances; GET /v1/instances lists them in pages");
+            return Err(Problem::new(Kind::TooMany, detail));
+        }
+        let service = instance.id().service_type().service();
+        if !last.is_some_and(|last| last.eq_ignore_ascii_case(service)) {
+            apps.push(App { name: instance.registration.service_name().to_owned(), instances: Vec::new() });
+        }
+        last = Some(service);
+        if let Some(app) = apps.last_mut().filter(|_| instance.id().instance().as_str() != DECLARED) {
+            app.instances.push(shown(instance));
+        }
+    }
+    Ok(apps)
+}
+
+fn shown(instance: &Instance) -> Shown {
+    let registration = &instance.registration;
+    let address = registration.addresses.first().map(ToString::to_string);
+    let ip = address.unwrap_or_else(|| match instance.host() {
+        Host::Label(label) => label.as_str().to_owned(),
+        Host::Foreign(name) => name.to_string().trim_end_matches('.').to_owned(),
+    });
+    Shown {
+        id: registration.instance_name().to_owned(),
+        ip,
+        port: registration.port.get(),
+        status: instance.status(),
+        last_renewal: instance.renewed_at().0 / 1000,
+    }
+}

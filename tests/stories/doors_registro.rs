@@ -1,0 +1,169 @@
+//! Who comes from Registro with its clients as they are: apps and their instances, below `/registro/1.0`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Launch, Portolan, wait_until};
+
+const APPS: &str = "/registro/1.0/apps";
+
+fn send(portolan: &Portolan, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let body = if *body == Value::Null { String::new() } else { body.to_string() };
+    let response = portolan.request(method, &format!("{APPS}{path}"), &[], &body);
+    let value = if response.body.is_empty() { Value::Null } else { response.json() };
+    (response.status, value)
+}
+
+fn get(portolan: &Portolan, path: &str) -> Value {
+    let (status, value) = send(portolan, "GET", path, &Value::Null);
+    assert_eq!(status, 200, "{value}");
+    value
+}
+
+fn status_of(portolan: &Portolan, method: &str, path: &str) -> u16 {
+    send(portolan, method, path, &Value::Null).0
+}
+
+#[test]
+fn a_client_declares_an_app_registers_beats_and_leaves() {
+    let portolan = Portolan::start(&[]);
+    let srv = || portolan.dig(&["+short", "SRV", "_auth._tcp.registry.local"]);
+    assert_eq!(get(&portolan, ""), json!({"applications": []}));
+    assert_eq!(send(&portolan, "POST", "", &json!({"name": "auth"})), (201, json!({"name": "auth"})));
+    assert_eq!(get(&portolan, "/auth"), json!({"name": "auth"}), "instances are left out when there are none");
+
+    let (created, instance) = send(&portolan, "POST", "/auth", &json!({"id": "a1", "ip": "10.0.0.7", "port": 8080}));
+    assert_eq!((created, &instance["status"]), (201, &json!("starting")));
+    assert_eq!(srv(), "", "not before its first heartbeat");
+
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 204);
+    let shown = get(&portolan, "/auth/a1");
+    let fields: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(fields, ["id", "ip", "port", "status", "lastRenewal"]);
+    assert_eq!((&shown["ip"], &shown["port"], &shown["status"]), (&json!("10.0.0.7"), &json!(8080), &json!("up")));
+    assert!(shown["lastRenewal"].as_u64().unwrap() > 1_700_000_000, "Unix seconds: {shown}");
+    assert_eq!(srv(), "0 0 8080 ip-10-0-0-7.registry.local.\n");
+    assert_eq!(get(&portolan, ""), json!({"applications": [{"name": "auth", "instances": [shown]}]}));
+    assert_eq!(portolan.get("/v1/instances/auth/a1").json()["lease"], 90);
+
+    assert_eq!(status_of(&portolan, "DELETE", "/auth/a1"), 204);
+    assert_eq!(get(&portolan, "/auth/a1")["status"], "out-of-service");
+    assert_eq!(srv(), "");
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 403);
+    assert_eq!(status_of(&portolan, "DELETE", "/auth/a1"), 204);
+    // It restarts under its id.
+    let again = send(&portolan, "POST", "/auth", &json!({"id": "a1", "ip": "10.0.0.8", "port": 8080}));
+    assert_eq!((again.0, &again.1["status"]), (201, &json!("starting")));
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 204);
+    assert_eq!(srv(), "0 0 8080 ip-10-0-0-8.registry.local.\n");
+}
+
+#[test]
+fn what_is_wrong_has_the_status_that_clients_know() {
+    let portolan = Portolan::start(&[]);
+    let auth = json!({"name": "auth"});
+    let instance = json!({"id": "a1", "ip": "10.0.0.7", "port": 8080});
+    assert_eq!(send(&portolan, "POST", "/auth", &instance).0, 404, "there is no app");
+    assert_eq!(send(&portolan, "POST", "", &auth).0, 201);
+    assert_eq!(send(&portolan, "POST", "", &auth).0, 409);
+    assert_eq!(send(&portolan, "POST", "", &json!({})).0, 400);
+    assert_eq!(send(&portolan, "POST", "", &json!({"name": ""})).0, 400);
+    assert_eq!(portolan.request("POST", APPS, &[], "{").status, 400);
+    for (field, value) in
+        [("id", json!(null)), ("ip", json!("")), ("port", json!(0)), ("port", json!("80")), ("ip", json!("0.0.0.0"))]
+    {
+        let mut wrong = instance.clone();
+        wrong[field] = value;
+        assert_eq!(send(&portolan, "POST", "/auth", &wrong).0, 400, "{wrong}");
+        wrong.as_object_mut().unwrap().remove(field);
+        assert_eq!(send(&portolan, "POST", "/auth", &wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(send(&portolan, "POST", "/auth", &instance).0, 201);
+    assert_eq!(send(&portolan, "POST", "/auth", &instance).0, 409);
+    for (method, path) in [("GET", "/ghost"), ("GET", "/auth/ghost"), ("PUT", "/auth/ghost"), ("DELETE", "/auth/ghost")]
+    {
+        assert_eq!(status_of(&portolan, method, path), 404, "{method} {path}");
+    }
+    let refused = portolan.get(&format!("{APPS}/ghost"));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    let led = portolan.get(&format!("{APPS}/auth/"));
+    assert_eq!((led.status, led.header("location")), (308, Some("/registro/1.0/apps/auth")));
+}
+
+#[test]
+fn an_operators_drain_is_not_lifted_by_a_restart() {
+    let portolan = Portolan::start(&[]);
+    let instance = json!({"id": "a1", "ip": "10.0.0.7", "port": 8080});
+    send(&portolan, "POST", "", &json!({"name": "auth"}));
+    send(&portolan, "POST", "/auth", &instance);
+    portolan.request("PUT", "/v1/instances/auth/a1/status", &[], r#"{"status": "out-of-service"}"#).expect(200);
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 403);
+    assert_eq!(status_of(&portolan, "DELETE", "/auth/a1"), 204);
+    assert_eq!(send(&portolan, "POST", "/auth", &instance).0, 201);
+    assert_eq!(get(&portolan, "/auth/a1")["status"], "out-of-service");
+    portolan.request("PUT", "/v1/instances/auth/a1/status", &[], r#"{"status": "up"}"#).expect(200);
+    assert_eq!(get(&portolan, "/auth/a1")["status"], "up");
+}
+
+#[test]
+fn without_a_heartbeat_it_goes_down_and_with_one_it_is_up_again() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("portolan.toml");
+    // A heartbeat holds for 90 s unless leases are shorter here.
+    std::fs::write(&file, "[lease]\nshortest = \"500ms\"\ndefault = \"1s\"\nlongest = \"1s\"\n").unwrap();
+    let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
+    send(&portolan, "POST", "", &json!({"name": "auth"}));
+    let instance = json!({"id": "a1", "ip": "10.0.0.7", "port": 8080});
+    send(&portolan, "POST", "/auth", &instance);
+    let goes_down = || {
+        let down = || (get(&portolan, "/auth/a1")["status"] == "down").then_some(());
+        wait_until("it is down", std::time::Duration::from_secs(20), down);
+    };
+    goes_down();
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 204);
+    assert_eq!(get(&portolan, "/auth/a1")["status"], "up");
+    goes_down();
+    assert_eq!(send(&portolan, "POST", "/auth", &instance).0, 201, "a restart is no conflict");
+}
+
+#[test]
+fn a_declared_app_outlives_a_restart_and_is_no_record() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let portolan = Portolan::start_in(folder.path(), &[]);
+    send(&portolan, "POST", "", &json!({"name": "@scope/auth"}));
+    drop(portolan);
+    let portolan = Portolan::start_in(folder.path(), &[]);
+    assert_eq!(get(&portolan, ""), json!({"applications": [{"name": "@scope/auth"}]}));
+    let service = portolan.get("/v1/services").json()["services"][0]["name"].as_str().unwrap().to_owned();
+    let answer = portolan.dig(&["SRV", &service]);
+    assert!(answer.contains("NOERROR") && answer.contains("ANSWER: 0"), "known, without records: {answer}");
+}
+
+#[test]
+fn all_doors_show_one_table() {
+    let portolan = Portolan::start(&[]);
+    portolan.heartbeat(&json!({"service": "auth", "instance": "Main Auth", "port": 1, "addresses": ["10.0.0.7"]}));
+    let ping = json!({"jsonrpc": "2.0", "method": "ping", "params": ["@scope/web", "10.0.0.8", 2], "id": 1});
+    portolan.post("/api", &ping).expect(200);
+    let (name, id) = ("@scope/db", "0123456789abcdef".repeat(4));
+    send(&portolan, "POST", "", &json!({"name": name}));
+    send(&portolan, "POST", "/@scope%2Fdb", &json!({"id": id, "ip": "db.example.org", "port": 3}));
+    assert_eq!(status_of(&portolan, "PUT", &format!("/@scope%2Fdb/{id}")), 204);
+
+    let shown = get(&portolan, "");
+    let mut apps: Vec<_> = shown["applications"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|app| (app["name"].clone(), app["instances"][0]["id"].clone(), app["instances"][0]["ip"].clone()))
+        .collect();
+    apps.sort_by_key(|(name, ..)| name.to_string());
+    let expected = [
+        (json!("@scope/db"), json!(id), json!("db.example.org")),
+        (json!("@scope/web"), json!("10.0.0.8:2"), json!("10.0.0.8")),
+        (json!("auth"), json!("Main Auth"), json!("10.0.0.7")),
+    ];
+    assert_eq!(apps, expected);
+    let locate = json!({"jsonrpc": "2.0", "method": "locate_service", "params": [name], "id": 1});
+    let located = portolan.post("/api", &locate).expect(200).json();
+    assert_eq!(located["result"], json!([{"host": "db.example.org", "port": 3}]));
+}
