@@ -2,13 +2,12 @@
 
 use crate::api::{Cursor, Filter, Problem, invalid_parameter};
 use crate::registry::{Slot, State};
-use crate::service::{
-    Glob, Instance, InstanceId, ServiceType, ServiceTypeError, Source, Status, Tag, Transport, VersionRange,
-};
+use crate::service::{Glob, Instance, InstanceId, ServicePattern, Source, Status, Tag, VersionRange};
 
 /// A filter, compiled.
 pub(super) struct Selection {
-    types: Types,
+    /// `None` is all.
+    types: Option<ServicePattern>,
     instance: Option<Glob>,
     version: Option<VersionRange>,
     status: Vec<Status>,
@@ -18,27 +17,15 @@ pub(super) struct Selection {
     txt: Vec<(String, String)>,
 }
 
-enum Types {
-    All,
-    /// In their order.
-    These(Vec<ServiceType>),
-    Matching {
-        service: Glob,
-        transport: Glob,
-    },
-}
-
 impl Selection {
     pub(super) fn new(filter: &Filter) -> Result<Self, Problem> {
-        let types = match filter.service.as_deref() {
-            None => Types::All,
-            Some(text) => Types::read(text).map_err(|error| invalid_parameter("service", &error.to_string()))?,
-        };
+        let types =
+            |text: &String| ServicePattern::new(text).map_err(|error| invalid_parameter("service", &error.to_string()));
         let range =
             |text: &String| VersionRange::new(text).map_err(|error| invalid_parameter("version", &error.to_string()));
         let tag = |text: &String| Tag::new(text).map_err(|error| invalid_parameter("tag", &error.to_string()));
         Ok(Self {
-            types,
+            types: filter.service.as_ref().map(types).transpose()?,
             instance: filter.instance.as_deref().map(Glob::new),
             version: filter.version.as_ref().map(range).transpose()?,
             status: filter.status.clone(),
@@ -58,7 +45,7 @@ impl Selection {
         cursor: Option<&'a Cursor>,
     ) -> Box<dyn Iterator<Item = (&'a InstanceId, &'a Slot)> + 'a> {
         let after = cursor.map(|cursor| &cursor.0);
-        let Types::These(types) = &self.types else { return Box::new(state.after(after)) };
+        let Some(ServicePattern::These(types)) = &self.types else { return Box::new(state.after(after)) };
         Box::new(types.iter().flat_map(move |wanted| {
             let rest: Box<dyn Iterator<Item = _>> = match after.filter(|after| after.service_type() >= wanted) {
                 None => Box::new(state.of_type(wanted)),
@@ -71,7 +58,7 @@ impl Selection {
     /// Whether it is meant.
     pub(super) fn matches(&self, instance: &Instance) -> bool {
         let details = &instance.registration.details;
-        self.types.matches(instance.id().service_type())
+        self.types.as_ref().is_none_or(|types| types.matches(instance.id().service_type()))
             && (self.status.is_empty() || self.status.contains(&instance.status()))
             && self.served.is_none_or(|served| instance.is_served() == served)
             && (self.source.is_empty() || self.source.contains(&instance.origin.source()))
@@ -87,32 +74,5 @@ impl Selection {
                 .iter()
                 .all(|(key, wanted)| txt.get(key).is_some_and(|value| value.unwrap_or_default() == wanted.as_bytes()))
         })
-    }
-}
-
-impl Types {
-    fn read(text: &str) -> Result<Self, ServiceTypeError> {
-        if Glob::is_pattern(text) {
-            let text = text.strip_suffix('.').unwrap_or(text);
-            let (service, transport) = text.split_once('.').unwrap_or((text, "*"));
-            let service = service.strip_prefix('_').unwrap_or(service);
-            return Ok(Self::Matching { service: Glob::new(service), transport: Glob::new(transport) });
-        }
-        let named = ServiceType::new(text, None)?;
-        if text.contains('.') {
-            return Ok(Self::These(vec![named]));
-        }
-        // `auth` alone is any transport; the two are in the order of the list.
-        Ok(Self::These(vec![named, ServiceType::new(text, Some(Transport::Udp))?]))
-    }
-
-    fn matches(&self, service_type: &ServiceType) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(types) => types.contains(service_type),
-            Self::Matching { service, transport } => {
-                service.matches(service_type.service()) && transport.matches(service_type.transport().label())
-            }
-        }
     }
 }
