@@ -24,6 +24,7 @@ mod pick;
 mod problem;
 mod registration;
 mod reload;
+mod summary;
 mod txt;
 
 pub use accept::Terms;
@@ -41,6 +42,7 @@ pub use pick::{BadPick, Pick};
 pub use problem::Problem;
 pub use registration::{Registration, ReportedStatus};
 pub use reload::{FileFault, FileServices, Reloaded};
+pub use summary::{FlipCount, InstanceCount, ServiceCount, Summary};
 pub use txt::{Txt, TxtValue};
 
 /// Items of one heartbeat, at most.

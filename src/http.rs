@@ -252,6 +252,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/", get(about::welcome))
         .route("/healthz", get(about::health))
         .route("/readyz", get(about::readiness))
+        .route("/status", get(about::status))
         .route("/metrics", get(metrics::metrics))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))

@@ -11,6 +11,7 @@ mod backlog;
 mod census;
 mod clock;
 mod flips;
+mod guard;
 mod metrics;
 mod operation;
 mod renewal;
@@ -20,6 +21,7 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod writer;
 
 use std::sync::Arc;
@@ -31,12 +33,15 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use self::backlog::{Announced, Missed, Watch};
 pub use self::census::Census;
 pub use self::flips::Flip;
+pub use self::guard::Config as GuardConfig;
 pub use self::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 pub use self::slot::Slot;
 pub use self::state::{History, Reader, State};
+pub use self::totals::Totals;
 pub use self::writer::Writer;
 
 use self::clock::Clock;
+use self::guard::Guard;
 use self::renewal::renew_in_place;
 use self::shared::Shared;
 use self::table::Table;
@@ -69,6 +74,8 @@ pub struct Config {
     pub reap: Duration,
     /// Instances that may be listed, of all sources together.
     pub max_instances: usize,
+    /// `[lease.guard]`
+    pub guard: GuardConfig,
 }
 
 impl Default for Config {
@@ -80,6 +87,7 @@ impl Default for Config {
             reap: Duration::from_mins(10),
             // A bit more than a GB of memory: enough for any fleet, and an end for a flood.
             max_instances: 2_000_000,
+            guard: GuardConfig::default(),
         }
     }
 }
@@ -108,7 +116,7 @@ impl Registry {
         let Opened { store, contents: Contents { instances, clock, revision, history } } = opened;
         // What was not saved is gone, so what is listed now is something new.
         let revision = Revision(revision.0 + 1);
-        let mut table = Table::new(revision, config.max_instances, config.reap);
+        let mut table = Table::new(revision, config.max_instances, config.reap).guarding(Guard::new(&config.guard));
         let mut zone = zone.clone().at(revision);
         for part in instances {
             let listed = part?.into_iter().map(|instance| {
@@ -185,6 +193,16 @@ impl Registry {
     /// The last changes of status of an identity, oldest first; that it was registered and has been up since is none.
     pub fn flips(&self, id: &InstanceId) -> Vec<Flip> {
         self.shared.flips.of(id)
+    }
+
+    /// How many flips there were since the start.
+    pub fn totals(&self) -> Totals {
+        self.shared.flips.totals()
+    }
+
+    /// How long it has been running.
+    pub fn uptime(&self) -> Duration {
+        self.shared.clock.uptime()
     }
 
     /// When the lease of `instance` ends or ended by the wall clock, if the registry runs until then; for people.

@@ -37,6 +37,7 @@ mod stories {
     mod examples;
     mod explain;
     mod files;
+    mod guard;
     mod history;
     mod http_bad_input;
     mod http_connections;

@@ -123,7 +123,7 @@ pub struct Candidate {
     pub status: Status,
     /// Whether the answer has it.
     pub answered: bool,
-    /// Why not.
+    /// Why not; of one that is down, why it has it all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Since when, where that is known.
@@ -134,8 +134,9 @@ pub struct Candidate {
 impl Candidate {
     /// Shows `instance`, which the answer has unless there is a `reason`, perhaps with its beginning.
     pub fn of(instance: Instance, reason: Option<(String, Option<UnixMillis>)>) -> Self {
-        let Instance { name, source, status, .. } = instance;
+        let Instance { name, source, status, reason: told, .. } = instance;
         let (reason, since) = reason.unzip();
-        Self { name, source, status, answered: reason.is_none(), reason, since: since.flatten().map(timestamp) }
+        let (answered, since) = (reason.is_none(), since.flatten().map(timestamp));
+        Self { name, source, status, answered, reason: reason.or(told), since }
     }
 }

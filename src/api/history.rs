@@ -24,7 +24,7 @@ pub struct Flip {
     /// From then on; absent where nothing was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Why a check failed, where it did.
+    /// Why a check failed, or DNS has it although its lease lapsed, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Whose word counted; where nothing was left, whose had.

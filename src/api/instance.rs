@@ -30,7 +30,7 @@ pub struct Instance {
     pub addresses: Vec<IpAddr>,
     /// Where to connect to.
     pub port: u16,
-    /// Lower is tried first (RFC 2782).
+    /// As DNS serves it; lower is tried first (RFC 2782).
     pub priority: u16,
     /// Share among equal priorities (RFC 2782).
     pub weight: u16,
@@ -62,7 +62,7 @@ pub struct Instance {
     pub status: Status,
     /// Whether DNS answers with it.
     pub served: bool,
-    /// Why not, where the status alone does not tell.
+    /// Why not, or why it does although it is down, where the status alone does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Who told us.
@@ -106,7 +106,7 @@ impl Instance {
             },
             addresses: said.addresses.iter().copied().map(Address::get).collect(),
             port: said.port.get(),
-            priority: said.priority,
+            priority: instance.priority(),
             weight: said.weight,
             txt: Txt::of(&said.txt),
             subtypes: details.subtypes.iter().map(|s| s.as_str().to_owned()).collect(),
@@ -158,7 +158,10 @@ fn reason(instance: &service::Instance) -> Option<String> {
         return Some("left of its own accord".into());
     }
     match &facts.check {
-        _ if facts.lapsed.is_some() => Some("its lease lapsed".into()),
+        _ if facts.lapsed.is_some() => Some(facts.kept.as_ref().map_or_else(
+            || "its lease lapsed".to_owned(),
+            |why| format!("its lease lapsed; in DNS for one more, since {why}"),
+        )),
         Check::Failing(why) => Some(format!("failing: {why}")),
         Check::None | Check::Passing => instance.withheld().map(|w| w.to_string()),
     }
@@ -208,6 +211,8 @@ mod tests {
         assert_eq!(reason(Facts { check: failing.clone(), ..Facts::default() }), "failing: timeout");
         let lapsed = Facts { lapsed: Some(Moment(1)), check: failing, ..Facts::default() };
         assert_eq!(reason(lapsed.clone()), "its lease lapsed");
+        let kept = Facts { lapsed: Some(Moment(1)), kept: Some("3 of 3 lapsed".into()), ..Facts::default() };
+        assert_eq!(reason(kept), "its lease lapsed; in DNS for one more, since 3 of 3 lapsed");
         assert_eq!(reason(Facts { drained: true, ..lapsed }), "drained by an operator");
     }
 

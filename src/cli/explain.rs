@@ -65,7 +65,7 @@ fn print(explanation: &Explanation) -> Result<(), Failure> {
     if !instances.is_empty() {
         let now = Timestamp::now();
         let rows = rows(instances, |candidate| row(candidate, now));
-        output::table(["INSTANCE", "SOURCE", "STATUS", "ANSWERED", "WHY NOT"], &rows)?;
+        output::table(["INSTANCE", "SOURCE", "STATUS", "ANSWERED", "WHY"], &rows)?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_not_empty("dns.listen", &config.dns.listen, 5300)?;
     check_apart(config)?;
     check_certificate(config)?;
+    check_guard(config)?;
     check_log(config)?;
     config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
     Own::bind(&config.own, &config.terms(), &Whereabouts::default())
@@ -107,6 +108,12 @@ fn check_hosts(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// What no service is called would be guarded in vain.
+fn check_guard(config: &Config) -> Result<(), ConfigError> {
+    let check = config.lease.guard.check();
+    check.or_else(|(text, error)| refuse("lease.guard.services", format!("has {text:?}, which {error}")))
 }
 
 fn check_not_empty(key: &'static str, listen: &[SocketAddr], port: u16) -> Result<(), ConfigError> {

@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::HOST;
+use axum::response::Response;
 
-use crate::api::{Kind, Problem};
+use crate::api::{FlipCount, InstanceCount, Kind, Problem, ServiceCount, Summary};
+use crate::service::Status;
 
 use super::Edge;
 use super::request::OverTls;
-use super::respond::Refused;
+use super::respond::{self, Refused};
 
 /// `GET /`
 pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> String {
@@ -33,7 +36,7 @@ pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> 
          curl -N {scheme}://{host}/v1/watch\n\n\
          JSON-RPC: POST /rpc, WebSocket /ws; rpc.discover lists the methods\n\
          DNS over HTTPS: /dns-query\n\
-         Is it well: /healthz, /readyz. What errors mean: /problems\n",
+         Is it well: /healthz, /readyz, /status. What errors mean: /problems\n",
         env!("CARGO_PKG_VERSION"),
     )
 }
@@ -55,6 +58,25 @@ pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<String, R
             text
         })),
     }
+}
+
+/// `GET /status`: how much there is, and how often it changed.
+pub(super) async fn status(State(edge): State<Arc<Edge>>) -> Response {
+    let state = edge.registry.state();
+    let (sizes, census) = (state.zone.sizes(), state.census);
+    let flips =
+        edge.registry.totals().counts().map(|(cause, status, count)| FlipCount { cause, status, count }).collect();
+    let summary = Summary {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime: edge.registry.uptime().as_secs(),
+        zones: edge.terms.zones.iter().map(ToString::to_string).collect(),
+        revision: state.revision.0,
+        services: ServiceCount { listed: sizes.types, served: sizes.served },
+        instances: Status::ALL.map(|status| InstanceCount { status, count: census.of_status(status) }).into(),
+        guarded: census.kept,
+        flips,
+    };
+    respond::document(StatusCode::OK, &summary)
 }
 
 /// `GET /problems`

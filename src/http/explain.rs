@@ -101,7 +101,8 @@ impl Edge {
     fn reason(&self, slot: &Slot, instance: &Arc<Instance>, answer: &Answer<'_>) -> Option<Reason> {
         let effective = slot.effective();
         // One that is down hides nothing, and nothing but that keeps it out: what is served may be of a lower source.
-        if !Arc::ptr_eq(effective, instance) && instance.status() != Status::Down {
+        let is_out = instance.status() == Status::Down && instance.facts.kept.is_none();
+        if !Arc::ptr_eq(effective, instance) && !is_out {
             return Some((format!("hidden by what {} says of the same name", effective.origin.source()), None));
         }
         let lapsed_at = || self.registry.expires_at(instance);
@@ -181,8 +182,8 @@ impl Answer<'_> {
     }
 
     fn srv(&self, instance: &Instance) -> Option<Datum> {
-        let Registration { priority, weight, port, .. } = instance.registration;
-        let target = self.target(instance)?;
+        let Registration { weight, port, .. } = instance.registration;
+        let (priority, target) = (instance.priority(), self.target(instance)?);
         Some(Datum::Srv { priority, weight, port: port.get(), target })
     }
 
@@ -209,6 +210,7 @@ impl Answer<'_> {
 fn not_served(instance: &Instance, lapsed_at: impl FnOnce() -> Option<UnixMillis>) -> Option<Reason> {
     let facts = &instance.facts;
     let reason = match instance.status() {
+        _ if instance.is_served() => return None,
         Status::Up => return instance.withheld().map(|withheld| (withheld.to_string(), None)),
         Status::Starting => "it says that it is starting".to_owned(),
         Status::OutOfService if facts.drained => "drained by an operator".to_owned(),

@@ -20,6 +20,6 @@ pub(super) async fn history(State(edge): State<Arc<Edge>>, Addressed(id): Addres
         let slot = state.get(&id).ok_or(Refusal::Unknown(id))?;
         flips.push(Flip::first(slot.effective()));
     }
-    let shown = flips.iter().map(|f| api::Flip::new(f.at, f.cause, f.status, f.failing.as_deref(), f.source));
+    let shown = flips.iter().map(|f| api::Flip::new(f.at, f.cause, f.status, f.reason.as_deref(), f.source));
     Ok(respond::document(StatusCode::OK, &History { flips: shown.collect() }))
 }

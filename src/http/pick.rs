@@ -97,7 +97,7 @@ fn candidates<'a>(state: &'a State, selection: &'a Selection) -> Vec<&'a Slot> {
 }
 
 fn priority(slot: &Slot) -> u16 {
-    slot.effective().registration.priority
+    slot.effective().priority()
 }
 
 fn choose<'a>(among: &[&'a Slot], pick: &Pick, round: usize) -> Option<&'a Slot> {

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::totals::Totals;
 use crate::service::{Cause, Change, Check, Instance, InstanceId, Reported, Revision, Source, Status, UnixMillis};
 
 /// Flips of one identity, at most: what came before says little of the last hours.
@@ -25,8 +26,8 @@ pub struct Flip {
     pub cause: Cause,
     /// From then on; `None` where nothing was left.
     pub status: Option<Status>,
-    /// Why a check failed, where it did.
-    pub failing: Option<Arc<str>>,
+    /// Why a check failed, or DNS has it although its lease lapsed, where that is so.
+    pub reason: Option<Arc<str>>,
     /// Whose word counted; where nothing was left, whose had.
     pub source: Source,
 }
@@ -40,7 +41,7 @@ impl Flip {
             Reported::Left => Status::OutOfService,
         };
         let (at, revision, source) = (instance.registered_at, instance.revision, instance.origin.source());
-        Self { at, revision, cause: Cause::Registered, status: Some(status), failing: None, source }
+        Self { at, revision, cause: Cause::Registered, status: Some(status), reason: None, source }
     }
 }
 
@@ -56,6 +57,7 @@ struct Kept {
     of: HashMap<InstanceId, VecDeque<Flip>>,
     /// Oldest first; some may be gone because their identity had too many.
     order: VecDeque<(InstanceId, Revision)>,
+    totals: Totals,
 }
 
 impl Default for Flips {
@@ -81,6 +83,11 @@ impl Flips {
         self.kept().of.get(id).map(|flips| flips.iter().cloned().collect()).unwrap_or_default()
     }
 
+    /// How many there were, also those that are not kept.
+    pub(super) fn totals(&self) -> Totals {
+        self.kept().totals
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Whoever panicked may have left a flip without its place in the order: it is kept until its identity has
         // enough.
@@ -88,24 +95,32 @@ impl Flips {
     }
 }
 
+/// Whether anything comes or goes, or the status, whose word that is, or whether DNS has it is another.
+fn is_flip(change: &Change) -> bool {
+    let seen = |i: &Arc<Instance>| (i.status(), i.facts.kept.is_some(), i.origin.source());
+    change.before.as_ref().map(seen) != change.after.as_ref().map(seen)
+}
+
 impl Kept {
     fn note(&mut self, change: &Change, at: UnixMillis) {
         let Change { revision, id, cause, before, after } = change;
-        let seen = |side: &Option<Arc<Instance>>| side.as_ref().map(|i| (i.status(), i.origin.source()));
-        let is_first = before.is_none() && !self.of.contains_key(id);
-        if is_first || seen(before) == seen(after) {
+        if !is_flip(change) {
             return;
         }
-        let failing = after.as_ref().and_then(|instance| match &instance.facts.check {
+        let status = after.as_ref().map(|instance| instance.status());
+        self.totals.add(*cause, status);
+        if before.is_none() && !self.of.contains_key(id) {
+            return;
+        }
+        let reason = after.as_ref().and_then(|instance| match &instance.facts.check {
             Check::Failing(why) => Some(Arc::clone(why)),
-            Check::None | Check::Passing => None,
+            Check::None | Check::Passing => instance.facts.kept.clone(),
         });
-        let (_, source) = seen(after).or_else(|| seen(before)).expect("a change has a side");
-        let status = seen(after).map(|(status, _)| status);
+        let source = after.as_ref().or(before.as_ref()).expect("a change has a side").origin.source();
         if let Some(before) = before.as_ref().filter(|_| !self.of.contains_key(id)) {
             self.add(id, Flip::first(before));
         }
-        self.add(id, Flip { at, revision: *revision, cause: *cause, status, failing, source });
+        self.add(id, Flip { at, revision: *revision, cause: *cause, status, reason, source });
     }
 
     fn add(&mut self, id: &InstanceId, flip: Flip) {
@@ -171,6 +186,15 @@ mod tests {
         change(3, Cause::StatusSet, Some(&up), Some(&drained));
         change(4, Cause::Deregistered, Some(&drained), None);
         change(5, Cause::Registered, None, Some(&up));
+        let totals: Vec<_> = flips.totals().counts().collect();
+        assert_eq!(
+            totals,
+            [
+                (Cause::Registered, Some(Status::Up), 2),
+                (Cause::StatusSet, Some(Status::OutOfService), 1),
+                (Cause::Deregistered, None, 1),
+            ]
+        );
         let seen: Vec<_> = flips.of(up.id()).into_iter().map(|flip| (flip.cause, flip.status)).collect();
         assert_eq!(
             seen,

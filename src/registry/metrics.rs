@@ -49,6 +49,11 @@ fn content(page: &mut Page<'_>, registry: &Registry) -> fmt::Result {
         "Instances by source and status, those that a higher source hides included",
         instances.map(|(source, status, count)| ([("source", source.as_str()), ("status", status.as_str())], count)),
     )?;
+    page.gauge(
+        "guarded_instances",
+        "Instances that lapsed and are in DNS for one more lease, since most of their service did (lease.guard)",
+        [([], state.census.kept)],
+    )?;
     let sizes = state.zone.sizes();
     page.gauge(
         "service_types",

@@ -31,6 +31,7 @@ pub(super) use self::journal::{Journal, Replaced};
 pub(super) use self::rules::repeats;
 use super::census::Census;
 use super::clock::Now;
+use super::guard::{Guard, Verdict};
 use super::slot::{Layer, Slot, Slots};
 use crate::service::{Cause, Change, Instance, InstanceId, Moment, Origin, Revision};
 
@@ -43,6 +44,7 @@ pub(super) struct Table {
     slots: Slots,
     due: OrdSet<Due>,
     hosts: Hosts,
+    guard: Guard,
     revision: Revision,
     /// In all layers.
     instances: usize,
@@ -62,8 +64,13 @@ struct Due {
 impl Table {
     /// Nothing is known; the first change is numbered one above `revision`.
     pub(super) fn new(revision: Revision, max_instances: usize, reap: Duration) -> Self {
-        let (slots, due, hosts) = (Slots::new(), OrdSet::new(), Hosts::default());
-        Self { slots, due, hosts, revision, instances: 0, census: Census::default(), max_instances, reap }
+        let (slots, due, hosts, guard) = (Slots::new(), OrdSet::new(), Hosts::default(), Guard::default());
+        Self { slots, due, hosts, guard, revision, instances: 0, census: Census::default(), max_instances, reap }
+    }
+
+    /// The same, looked after by `guard`, before anything is known.
+    pub(super) fn guarding(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 
     /// What is listed, by identity.
@@ -86,9 +93,10 @@ impl Table {
         self.slots.get(id)?.of_origin(origin)
     }
 
-    /// When something may lapse or be reaped next.
+    /// When something may lapse or be reaped next; at once, while the guard has something to judge.
     pub(super) fn next_due(&self) -> Option<Moment> {
-        self.due.get_min().map(|due| due.moment)
+        let due = self.due.get_min().map(|due| due.moment);
+        if self.guard.is_pending() { Some(Moment::default()) } else { due }
     }
 
     /// Takes in what a store remembers, as it was, each identity once.
@@ -98,37 +106,71 @@ impl Table {
         if let Ok(claimed) = self.hosts.claim(&instance) {
             instance.serve_under(claimed.host);
         }
+        // What was kept goes on being kept: a restart takes nothing out of DNS, unless the setting was.
+        if instance.facts.kept.is_some() && !self.guard.covers(instance.id().service_type()) {
+            instance.facts.kept = None;
+        }
         let instance = Arc::new(instance);
+        self.guard.replace(None, Some(&instance));
         self.set(instance.id(), &instance.origin, Some(Arc::clone(&instance)));
         instance
     }
 
-    /// Lets lapse and reaps what is due, `at_most` so many entries; true when more is due.
+    /// Lets lapse and reaps what is due, and keeps what the guard says, `at_most` so many of each; true when more is due.
     pub(super) fn expire(&mut self, now: Now, at_most: usize, journal: &mut Journal) -> bool {
         for _ in 0..at_most {
             let Some(Due { moment, instance }) = self.due.get_min().filter(|due| due.moment <= now.clock) else {
-                return false;
+                break;
             };
             let slot = self.slots.get(instance.id());
             let layer = slot.and_then(|slot| slot.layers().iter().find(|layer| layer.due == *moment));
             let instance = Arc::clone(&layer.expect("what is in the index is in the table").instance);
-            if instance.facts.lapsed.is_some() && self.deadline(&instance) <= now.clock {
+            if instance.facts.kept.is_some() && self.deadline(&instance) <= now.clock {
+                self.put_kept(&instance, None, journal);
+            } else if instance.facts.lapsed.is_some() && self.deadline(&instance) <= now.clock {
                 self.remove(&instance, Cause::Reaped, journal);
             } else if instance.facts.lapsed.is_none() && instance.lapse(now.clock) {
                 let mut lapsed = Instance::clone(&instance);
                 lapsed.facts.lapsed = lapsed.expires_at();
                 self.put(lapsed, Cause::Lapsed, journal);
+                self.guard.lapsed(instance.id().service_type());
             } else {
                 // Renewed since the entry was made.
                 self.set(instance.id(), &instance.origin, Some(Arc::clone(&instance)));
             }
         }
+        self.keep(now, at_most, journal);
         self.next_due().is_some_and(|due| due <= now.clock)
     }
 
-    /// When it lapses or, lapsed, is reaped.
+    /// Keeps what the guard says, `at_most` so many.
+    fn keep(&mut self, now: Now, at_most: usize, journal: &mut Journal) {
+        let mut left = at_most;
+        while left > 0
+            && let Some(Verdict { service, instances, why, is_first }) = self.guard.judge(now.clock, left)
+        {
+            left -= instances.len();
+            for id in instances {
+                let slot = self.slots.get(&id).expect("what the guard counts is in the table");
+                let instance = Arc::clone(slot.effective());
+                self.put_kept(&instance, Some(Arc::clone(&why)), journal);
+            }
+            journal.guarded.extend(is_first.then_some((service, why)));
+        }
+    }
+
+    /// Has DNS keep what lapsed, for this reason, or let go of it.
+    fn put_kept(&mut self, instance: &Instance, why: Option<Arc<str>>, journal: &mut Journal) {
+        let cause = if why.is_some() { Cause::Guarded } else { Cause::Unguarded };
+        let mut instance = instance.clone();
+        instance.facts.kept = why;
+        self.put(instance, cause, journal);
+    }
+
+    /// When it lapses or, lapsed, is no longer kept or is reaped.
     fn deadline(&self, instance: &Instance) -> Moment {
         match instance.facts.lapsed {
+            Some(lapsed) if instance.facts.kept.is_some() => instance.kept_until().unwrap_or(lapsed),
             Some(lapsed) => lapsed.after(self.reap),
             None => instance.expires_at().unwrap_or(NEVER),
         }
@@ -165,6 +207,7 @@ impl Table {
             (a, b) => a.is_none() && b.is_none(),
         };
         if !same(&served_before, &served_after) {
+            self.guard.replace(served_before.as_deref(), served_after.as_deref());
             let surfaced = served_after.is_some() && !same(&served_after, &after);
             let cause = if surfaced { Cause::Followed } else { cause };
             let (before, after) = (served_before, served_after);

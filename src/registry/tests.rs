@@ -1,5 +1,6 @@
 //! The registry as its edges see it, on a memory store.
 
+mod guard;
 mod saving;
 
 use std::sync::Arc;

@@ -45,6 +45,10 @@ pub enum Cause {
     StatusSet,
     /// The lease ended.
     Lapsed,
+    /// Most of its service lapsed at once: it is kept for one more lease.
+    Guarded,
+    /// That has passed.
+    Unguarded,
     /// A lapsed instance was removed.
     Reaped,
     /// It was taken away.
@@ -55,11 +59,13 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Registered,
         Self::Revived,
         Self::StatusSet,
         Self::Lapsed,
+        Self::Guarded,
+        Self::Unguarded,
         Self::Reaped,
         Self::Deregistered,
         Self::Followed,
@@ -72,6 +78,8 @@ impl Cause {
             Self::Revived => "revived",
             Self::StatusSet => "status-set",
             Self::Lapsed => "lapsed",
+            Self::Guarded => "guarded",
+            Self::Unguarded => "unguarded",
             Self::Reaped => "reaped",
             Self::Deregistered => "deregistered",
             Self::Followed => "followed",

@@ -43,6 +43,8 @@ pub struct Facts {
     pub check: Check,
     /// Taken out by an operator, and only put back by one.
     pub drained: bool,
+    /// Why DNS has it for one more lease although this one lapsed, where it does: see the registry's guard.
+    pub kept: Option<Arc<str>>,
     /// When the status became what it is, the lapse aside, which has its own time; `None` where it is up, as nearly
     /// all are, and where that is not known.
     pub since: Option<UnixMillis>,
@@ -92,7 +94,7 @@ impl Usual for Facts {
     /// A running lease, and nobody says anything against it.
     fn usual() -> &'static Self {
         static USUAL: Facts =
-            Facts { lapsed: None, reported: Reported::Up, check: Check::None, drained: false, since: None };
+            Facts { lapsed: None, reported: Reported::Up, check: Check::None, drained: false, kept: None, since: None };
         &USUAL
     }
 }
@@ -103,7 +105,19 @@ impl Facts {
         self.status_where(self.lapsed.is_some())
     }
 
-    /// The same, with the time from which they hold: that of `before`, unless the status is another since `now`.
+    /// Whether it would be up if its lease ran.
+    pub fn is_up_but_for_its_lease(&self) -> bool {
+        self.status_where(false) == Status::Up
+    }
+
+    /// The same with a running lease.
+    #[must_use]
+    pub fn revived(&self) -> Self {
+        Self { lapsed: None, kept: None, ..self.clone() }
+    }
+
+    /// The same, with the time from which they hold: that of `before`, unless the status is another since `now`. Only
+    /// what lapsed and nothing else is kept.
     #[must_use]
     pub fn following(self, before: &Self, now: UnixMillis) -> Self {
         let since = match self.status_where(false) {
@@ -111,7 +125,8 @@ impl Facts {
             status if status == before.status_where(false) => before.since,
             _ => Some(now),
         };
-        Self { since, ..self }
+        let kept = self.kept.clone().filter(|_| self.lapsed.is_some() && self.is_up_but_for_its_lease());
+        Self { kept, since, ..self }
     }
 
     fn status_where(&self, has_lapsed: bool) -> Status {
@@ -138,6 +153,7 @@ mod tests {
             reported,
             check: if failing { Check::Failing("timeout".into()) } else { Check::None },
             drained,
+            kept: None,
             since: None,
         };
         assert_eq!(facts(false, Reported::Up, false, false).status(), Status::Up);
@@ -160,5 +176,15 @@ mod tests {
         assert_eq!(still.since, Some(UnixMillis(4)), "starting, from now on");
         let up = Facts { reported: Reported::Up, ..still.clone() }.following(&still, UnixMillis(5));
         assert_eq!(up, usual);
+    }
+
+    #[test]
+    fn what_is_taken_out_is_kept_no_longer_and_not_again() {
+        let kept = Facts { lapsed: Some(Moment(1)), kept: Some("most lapsed".into()), ..Facts::default() };
+        assert_eq!(kept.clone().following(&kept, UnixMillis(2)), kept);
+        let drained = Facts { drained: true, ..kept.clone() }.following(&kept, UnixMillis(2));
+        assert_eq!(drained.kept, None);
+        assert_eq!(Facts { drained: false, ..drained.clone() }.following(&drained, UnixMillis(3)).kept, None);
+        assert_eq!(kept.revived(), Facts::default());
     }
 }

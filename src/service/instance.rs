@@ -36,6 +36,10 @@ impl fmt::Display for Withheld {
     }
 }
 
+/// What is added to the priority of an instance that is kept, so that whatever else there is comes before it, as far as
+/// clients order by priority (RFC 2782).
+const KEPT_BEHIND: u16 = 1 << 15;
+
 /// The bit of [`Instance::expires_at`] that says: renewals have to go through the writer.
 const SEALED: u64 = 1 << 63;
 /// The end of a lease that does not end.
@@ -176,7 +180,19 @@ impl Instance {
 
     /// Whether DNS answers with it.
     pub fn is_served(&self) -> bool {
-        self.status() == Status::Up && self.withheld().is_none()
+        (self.status() == Status::Up || self.facts.kept.is_some()) && self.withheld().is_none()
+    }
+
+    /// The priority as served: the one asked for, or a worse one while it is only kept.
+    pub fn priority(&self) -> u16 {
+        let behind = if self.facts.kept.is_some() { KEPT_BEHIND } else { 0 };
+        self.registration.priority.saturating_add(behind)
+    }
+
+    /// Until when DNS has it if it is kept: for one more lease, from the end of the one that lapsed. `None` where it has
+    /// not lapsed.
+    pub fn kept_until(&self) -> Option<Moment> {
+        Some(self.facts.lapsed?.after(self.registration.lease.duration()?))
     }
 }
 

@@ -79,7 +79,7 @@ impl Member {
         octets.extend(prefixed(registration.id.instance().as_str()));
         octets.extend(txt.as_wire());
         let [priority, weight, port] =
-            [registration.priority, registration.weight, registration.port.get()].map(u16::to_be_bytes);
+            [instance.priority(), registration.weight, registration.port.get()].map(u16::to_be_bytes);
         let length = |octets: usize| u8::try_from(octets).expect("counted before");
         let head = Head {
             ttl: ttl_of(instance, zone_ttl),

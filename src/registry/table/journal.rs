@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::service::{Change, Instance};
+use crate::service::{Change, Instance, ServiceType};
 
 /// Collects, in order, what the writer has to save, seal, publish and announce.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(in crate::registry) struct Journal {
     pub(in crate::registry) replaced: Vec<Replaced>,
     /// Renewed although sealed: the first renewal of this run, which the store has to hear of.
     pub(in crate::registry) renewed: Vec<Arc<Instance>>,
+    /// Services that the guard has begun to keep something of, and why.
+    pub(in crate::registry) guarded: Vec<(ServiceType, Arc<str>)>,
 }
 
 /// One layer before and after; at least one is set.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::registry::guard;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{
     Check, Facts, Host, HostLabel, Lease, Registration, Reported, Source, Status, UnixMillis, registration,
@@ -300,6 +301,37 @@ proptest! {
             prop_assert_eq!(listed_before, still);
 
             // Nothing in the index is late, nothing in it is without an instance.
+            let deadlines = || table.slots().iter().flat_map(Slot::instances).map(|i| table.deadline(i));
+            let first = deadlines().min().filter(|first| *first != NEVER);
+            prop_assert!(first.is_none_or(|first| table.next_due().is_some_and(|due| due <= first)));
+            prop_assert!(table.due.len() <= deadlines().count());
+        }
+    }
+
+    #[test]
+    fn the_guard_counts_what_is_listed_and_keeps_nothing_for_longer_than_a_lease(steps in steps()) {
+        let config = guard::Config { services: vec!["*".into()], share: 60, instances: 2 };
+        let mut table = Table::new(Revision(100), MAX, REAP).guarding(Guard::new(&config));
+        let mut clock = 0;
+        for step in steps {
+            let mut journal = Journal::default();
+            match step {
+                Step::Do(operation) => {
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    drop(table.apply(&operation, now, &mut journal));
+                }
+                Step::Wait(millis) => {
+                    clock += millis;
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    while table.expire(now, 3, &mut journal) {}
+                    prop_assert!(!table.guard.is_pending());
+                }
+            }
+            prop_assert!(table.guard.agrees_with(table.slots().iter().map(|slot| &**slot.effective())));
+            for kept in table.slots().iter().flat_map(Slot::instances).filter(|i| i.facts.kept.is_some()) {
+                prop_assert!(kept.facts.lapsed.is_some() && kept.facts.is_up_but_for_its_lease());
+                prop_assert!(kept.kept_until() > Some(Moment(clock)), "{kept:?} at {clock}");
+            }
             let deadlines = || table.slots().iter().flat_map(Slot::instances).map(|i| table.deadline(i));
             let first = deadlines().min().filter(|first| *first != NEVER);
             prop_assert!(first.is_none_or(|first| table.next_due().is_some_and(|due| due <= first)));

@@ -64,11 +64,10 @@ impl Table {
         }
         let mut instance = instance(told, now);
         instance.registered_at = existing.registered_at;
-        let facts = Facts { lapsed: None, reported: registration.reported, ..Facts::clone(&existing.facts) };
+        let facts = Facts { reported: registration.reported, ..existing.facts.revived() };
         instance.facts = facts.following(&existing.facts, now.wall).into();
         instance.serve_under(self.move_host(existing, &instance, journal)?);
-        let only_lapsed = instance.registration == existing.registration
-            && *instance.facts == (Facts { lapsed: None, ..Facts::clone(&existing.facts) });
+        let only_lapsed = instance.registration == existing.registration && *instance.facts == existing.facts.revived();
         let cause = if only_lapsed { Cause::Revived } else { Cause::Registered };
         Ok(Applied { instance: self.put(instance, cause, journal), created: false })
     }
@@ -80,7 +79,7 @@ impl Table {
         }
         let mut instance = instance((&existing.registration, &existing.origin, existing.owner.as_ref()), now);
         instance.serve_under(existing.host().clone());
-        instance.facts = Facts { lapsed: None, ..Facts::clone(&existing.facts) }.into();
+        instance.facts = existing.facts.revived().into();
         instance.registered_at = existing.registered_at;
         Ok(Applied { instance: self.put(instance, Cause::Revived, journal), created: false })
     }

@@ -101,6 +101,9 @@ impl Writer {
         let mut table = self.table.clone();
         let mut journal = Journal::default();
         table.expire(self.shared.clock.now(), EXPIRE_AT_ONCE, &mut journal);
+        for (service, why) in &journal.guarded {
+            warn!(%service, %why, "most of a service went silent at once; DNS has it for one more lease (lease.guard)");
+        }
         self.adopt(table, journal);
         let now = Instant::now();
         if now >= self.pace.note {

@@ -17,7 +17,7 @@ use super::super::operation::{Operation, Refusal};
 use super::super::renewal::renew_in_place;
 use super::super::table::{Journal, Table};
 use super::{Answers, BATCH, Call, Writer, answer, apply};
-use crate::service::{Facts, Instance, InstanceId, Origin, Revision, Source, UnixMillis};
+use crate::service::{Instance, InstanceId, Origin, Revision, Source, UnixMillis};
 use crate::store::{Row, Save, SaveError};
 use crate::zone;
 
@@ -194,11 +194,10 @@ pub(super) fn saved_ids(journal: &Journal) -> impl Iterator<Item = InstanceId> {
 /// revision, the times of the lease, and a lapse, which comes again.
 fn reads_back_as(saved: Option<&Arc<Instance>>, now: Option<&Arc<Instance>>) -> bool {
     let (Some(saved), Some(now)) = (saved, now) else { return saved.is_none() && now.is_none() };
-    let facts = |instance: &Instance| Facts { lapsed: None, ..Facts::clone(&instance.facts) };
     saved.registration == now.registration
         && saved.owner == now.owner
         && saved.registered_at == now.registered_at
-        && facts(saved) == facts(now)
+        && saved.facts.revived() == now.facts.revived()
 }
 
 /// What the store is to remember after `journal`, whose outcome is `table`.

@@ -19,7 +19,7 @@ use crate::service::{
 };
 
 /// In the order in which [`values`] writes and [`read`] reads them; the first three are the key. `boot` follows.
-pub(super) const COLUMNS: [&str; 28] = [
+pub(super) const COLUMNS: [&str; 29] = [
     "service",
     "transport",
     "instance",
@@ -45,6 +45,7 @@ pub(super) const COLUMNS: [&str; 28] = [
     "drained",
     "lapsed",
     "status_since",
+    "kept",
     "registered_at",
     "renewed_at",
     "revision",
@@ -74,7 +75,7 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
     let Registration { id, host, addresses, port, priority, weight, txt, details, lease, reported: registered_as } =
         &instance.registration;
     let Details { subtypes, tags, version, protocol, path, description, namespace } = &**details;
-    let Facts { lapsed, reported, check, drained, since } = &*instance.facts;
+    let Facts { lapsed, reported, check, drained, kept, since } = &*instance.facts;
     let (health, reason) = match check {
         Check::None => (None, None),
         Check::Passing => (Some("passing"), None),
@@ -107,6 +108,7 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
         i64::from(*drained).into(),
         lapsed.map_or(Value::Null, |moment| number(moment.0)),
         since.map_or(Value::Null, |time| number(time.0)),
+        optional(kept.as_deref()),
         number(instance.registered_at.0),
         number(instance.renewed_at().0),
         number(instance.revision.0),
@@ -159,12 +161,13 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
     let drained = columns.take(bool::column_result)?;
     let lapsed = columns.number_or_null()?.map(Moment);
     let since = columns.number_or_null()?.map(UnixMillis);
+    let kept = columns.plain_or_null()?.map(Arc::from);
     let registered_at = UnixMillis(columns.number()?);
     let renewed_at = UnixMillis(columns.number()?);
     let revision = Revision(columns.number()?);
     let mut instance = Instance::new(registration, Origin::api(), registered_at, Moment::default(), revision);
     instance.owner = owner.map(Arc::from);
-    instance.facts = Facts { lapsed, reported, check, drained, since }.into();
+    instance.facts = Facts { lapsed, reported, check, drained, kept, since }.into();
     Ok(Saved { instance, renewed_at, boot: columns.take(i64::column_result)? })
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"prtl");
 
 /// The step to version 1, to version 2, and so on. Steps are never edited once released, only added.
-const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since];
+const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since, kept];
 
 /// The version that this portolan reads and writes.
 pub(super) fn version() -> u32 {
@@ -99,4 +99,9 @@ fn first(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 /// not known.
 fn status_since(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch("ALTER TABLE instance ADD COLUMN status_since INTEGER")
+}
+
+/// Why it is served although its lease lapsed, where it is.
+fn kept(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch("ALTER TABLE instance ADD COLUMN kept TEXT")
 }

@@ -73,8 +73,8 @@ async fn an_instance_comes_back_with_every_field() {
     let mut instance = Instance::new(registration, Origin::api(), UnixMillis(5), Moment(0), Revision(7));
     instance.owner = Some("team".into());
     let check = Check::Failing("timeout".into());
-    let (lapsed, since) = (Some(Moment(3)), Some(UnixMillis(4)));
-    instance.facts = Facts { lapsed, reported: Reported::Left, check, drained: true, since }.into();
+    let (lapsed, since, kept) = (Some(Moment(3)), Some(UnixMillis(4)), Some("most lapsed".into()));
+    instance.facts = Facts { lapsed, reported: Reported::Left, check, drained: true, kept, since }.into();
     let instance = Arc::new(instance);
 
     let Opened { store, contents } = open(directory.path()).unwrap();
@@ -190,8 +190,7 @@ async fn crashed(directory: &TempDir, then: &str) {
 #[tokio::test]
 async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_status_is() {
     let directory = TempDir::new().unwrap();
-    let downgrade =
-        "ALTER TABLE instance DROP COLUMN status_since; UPDATE instance SET drained = 1; PRAGMA user_version = 1";
+    let downgrade = "ALTER TABLE instance DROP COLUMN status_since; ALTER TABLE instance DROP COLUMN kept; UPDATE instance SET drained = 1; PRAGMA user_version = 1";
     crashed(&directory, downgrade).await;
     let Opened { store, contents } = open(directory.path()).unwrap();
     let [found] = &all(contents.instances)[..] else { panic!("one was saved") };
@@ -208,7 +207,7 @@ async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_sta
 async fn a_database_that_is_not_understood_is_refused_and_left_as_it_is() {
     type Expected = fn(&OpenError) -> bool;
     let cases: [(&str, Expected); 6] = [
-        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 2, .. })),
+        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 3, .. })),
         ("PRAGMA application_id = 7", |e| matches!(e, OpenError::Foreign(_))),
         ("UPDATE instance SET port = 0", |e| e.to_string().contains("port")),
         ("UPDATE instance SET addresses = '[\"0.0.0.0\"]'", |e| e.to_string().contains("addresses is unspecified")),

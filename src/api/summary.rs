@@ -1,0 +1,56 @@
+//! What a registry says of itself as a whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::service::{Cause, Status};
+
+/// How a registry is, and what it has been through since its start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Of the program.
+    pub version: String,
+    /// Seconds since its start.
+    pub uptime: u64,
+    /// What it serves.
+    pub zones: Vec<String>,
+    /// The last change.
+    pub revision: u64,
+    /// Service types.
+    pub services: ServiceCount,
+    /// Instances by status, those that a higher source hides included.
+    pub instances: Vec<InstanceCount>,
+    /// Instances that lapsed and are in DNS for one more lease, since most of their service did (`lease.guard`).
+    pub guarded: usize,
+    /// How often instances came, went and changed their status since the start, by cause and by what came of it.
+    pub flips: Vec<FlipCount>,
+}
+
+/// Service types that there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCount {
+    /// With an instance of any status.
+    pub listed: usize,
+    /// With one that DNS answers with.
+    pub served: usize,
+}
+
+/// Instances of one status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceCount {
+    /// Which.
+    pub status: Status,
+    /// How many.
+    pub count: usize,
+}
+
+/// Flips of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlipCount {
+    /// Why.
+    pub cause: Cause,
+    /// From then on; absent where nothing was left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// How many.
+    pub count: u64,
+}
