@@ -53,6 +53,7 @@ mod stories {
     mod readme;
     mod rpc;
     mod rpc_session;
+    mod rpc_watch;
     mod select;
     mod shutdown;
     mod watch;

@@ -1,8 +1,9 @@
 //! JSON-RPC 2.0: the registry's methods over HTTP (`POST /rpc`) and over a WebSocket (`GET /ws`).
 //!
-//! `message` has the envelopes, to the letter of the specification, and doors to other registries use it with methods
-//! of their own. `methods` is the table of ours: `caller` does what they say with what `params` tell, and `discover`
-//! describes them. A WebSocket (`socket`) is a session, which may own instances (`claims`).
+//! `message` has the envelopes, to the letter of the specification, and `socket` takes them over a WebSocket; doors to
+//! other registries use both with methods of their own. `methods` is the table of ours: `caller` does what they say with
+//! what `params` tell (`write`, `look`), and `discover` describes them. With a WebSocket comes a `session`, which may own
+//! instances (`claims`) and be told of changes (`watch`).
 //!
 //! It is a method that writes, not a request, so the guard asks here who may.
 //!
@@ -12,36 +13,54 @@
 mod caller;
 mod claims;
 mod discover;
+mod look;
 mod message;
 mod methods;
 mod params;
+mod session;
 mod socket;
+mod watch;
+mod write;
 
 use std::sync::Arc;
 
+use axum::Extension;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::Edge;
+use super::handover::Handover;
 use super::request::{Sender, read_body};
-use super::respond;
+use super::respond::{self, Refused};
 
 use caller::Caller;
 use message::{dispatch, refusal};
 
 pub(super) use claims::Claims;
 pub(super) use message::{Call, Methods, Outcome, Params};
-pub(super) use socket::open;
 
 /// Where calls are posted.
 pub(super) const PATH: &str = "/rpc";
 
 /// `POST /rpc`
 pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, request: Request) -> Response {
-    let caller = Caller { edge: &edge, sender, session: None };
+    let caller = Caller { edge: Arc::clone(&edge), sender, session: None };
     let reply = posted(&caller, &edge, request).await;
     reply.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /ws`
+pub(super) async fn open(
+    State(edge): State<Arc<Edge>>,
+    Sender(sender): Sender,
+    Extension(handover): Extension<Handover>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Refused> {
+    let caller = Caller::with_session(&edge, sender);
+    Ok(socket::open(edge, &handover, upgrade, caller)?)
 }
 
 /// The reply to what was posted, `None` where nothing may be said. The status is 200, whatever the reply says: the

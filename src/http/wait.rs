@@ -15,9 +15,9 @@ use tokio::time::{sleep, timeout};
 use crate::api::{Kind, Problem, invalid_parameter};
 use crate::service::{Change, InstanceId, network};
 
-use super::Edge;
 use super::pick::look;
 use super::select::Selection;
+use super::{Config, Edge};
 
 /// Requests that wait, at most.
 const WAITERS_MAX: usize = 1_000;
@@ -78,6 +78,11 @@ enum News {
     Missed,
 }
 
+/// How long a request may wait: its answer takes its time as well.
+pub(super) fn longest(config: &Config) -> Duration {
+    config.request_timeout / 10 * 9
+}
+
 /// Returns when something that is meant is listed, or when `time` has passed.
 pub(super) async fn until_listed(
     edge: &Arc<Edge>,
@@ -85,11 +90,10 @@ pub(super) async fn until_listed(
     sender: IpAddr,
     time: Duration,
 ) -> Result<(), Problem> {
-    let limit = edge.config.request_timeout;
-    // The answer takes its time as well.
-    let longest = limit / 10 * 9;
+    let longest = longest(&edge.config);
     if time > longest {
-        let (longest, limit) = (humantime::format_duration(longest), humantime::format_duration(limit));
+        let limit = humantime::format_duration(edge.config.request_timeout);
+        let longest = humantime::format_duration(longest);
         let why = format!("is too long; at most {longest} is allowed, as http.request_timeout is {limit}");
         return Err(invalid_parameter("wait", &why));
     }

@@ -1,14 +1,15 @@
 //! `GET /v1/watch`: changes as they happen, as server-sent events (HTML Living Standard §9.2).
 //!
 //! A watcher is the body of an answer: it has no task and no queue of its own. What it is told it reads from the
-//! registry when its client has room for more (`stream`), and what many are told is put into words once (`frames`). So
-//! a client that is slow or stands still costs no memory; where the changes that it has not taken are no longer kept,
+//! registry (`following`) when its client has room for more (`stream`), and what many are told is put into words once
+//! (`frames`). So a client that is slow or stands still costs no memory; where the changes that it has not taken are no longer kept,
 //! it is told to list again.
 //!
 //! Every event has the position after it as its id: a browser sends the last one when it connects again
 //! (`Last-Event-ID`), and goes on without a gap. So that this also holds of a filter that rarely lets something pass,
 //! the comments that keep a silent connection alive have an id, too.
 
+mod following;
 mod frames;
 mod stream;
 
@@ -29,6 +30,9 @@ use crate::service::Revision;
 
 use self::frames::Frames;
 use self::stream::{Stream, Watching};
+
+pub(super) use self::following::Following;
+
 use super::Edge;
 use super::read::Pairs;
 use super::respond::Refused;
@@ -64,19 +68,16 @@ pub(super) async fn watch(
     headers: HeaderMap,
     Query(query): Query<Pairs>,
 ) -> Result<Response, Refused> {
-    let (since, filter) = read(&headers, query)?;
-    let selection = Selection::new(&filter)?;
-    let place = edge.watchers.enter()?;
-    let history = since.and_then(|since| since.history).map(History);
-    let changes = edge.registry.watch(history, since.map(|since| Revision(since.revision)));
-    let body = Body::new(Stream::new(Watching::new(edge, changes, selection, place)));
+    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
+    let (since, filter) = read(last, query)?;
+    let body = Body::new(Stream::new(Watching::new(Following::begin(&edge, &filter, since)?)));
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }
 
-/// Where to begin, and what to look at. A client that connects again repeats its query, so what it has seen since is
-/// what counts.
-fn read(headers: &HeaderMap, query: Pairs) -> Result<(Option<Position>, Filter), Problem> {
+/// Where to begin, and what to look at. A client that connects again repeats its query, so the `last` that it has seen
+/// is what counts.
+pub(super) fn read(last: Option<&str>, query: Pairs) -> Result<(Option<Position>, Filter), Problem> {
     if let Some((key, _)) = query.iter().find(|(key, _)| OF_LISTS.contains(&key.as_str())) {
         return Err(unknown_parameter(key, PARAMETERS));
     }
@@ -86,7 +87,6 @@ fn read(headers: &HeaderMap, query: Pairs) -> Result<(Option<Position>, Filter),
         let position = text.parse::<Position>();
         position.map(Some).map_err(|error| invalid_parameter(field, &error.to_string()))
     };
-    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
     let since = match (last, &since[..]) {
         (Some(last), _) => parse(LAST_EVENT_ID.as_str(), last)?,
         (None, []) => None,

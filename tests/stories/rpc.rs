@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Portolan, Response};
+use crate::support::{Launch, Portolan, Response};
 
 /// The reply to a call with these params.
 #[track_caller]
@@ -105,6 +105,66 @@ fn lists_take_the_conditions_of_the_api_and_lookup_has_what_is_served() {
     assert_eq!(names("registry.lookup", &json!({"service": "nobody"})), [""; 0]);
     assert_eq!(error(&portolan, "registry.list", &json!({"colour": "red"})), (-32602, "unknown-parameter".to_owned()));
     assert_eq!(error(&portolan, "registry.lookup", &json!({})), (-32602, "missing-field".to_owned()));
+}
+
+#[test]
+fn one_of_several_or_the_first_to_come_is_asked_for_as_over_the_api() {
+    let portolan = Portolan::start(&[]);
+    for (instance, version) in [("c2", "2.3.1"), ("c3", "3.2.2")] {
+        portolan.heartbeat(&json!({"service": "couchdb", "instance": instance, "port": 5984, "version": version}));
+    }
+    let picked = |method: &str, params: Value| {
+        let page = result(&portolan, method, &params);
+        let [one] = &page["instances"].as_array().unwrap()[..] else { panic!("not one: {page}") };
+        one["instance"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(picked("registry.lookup", json!({"service": "couchdb@3.x"})), "c3");
+    assert_eq!(picked("registry.list", json!({"service": "couchdb", "version": "<3"})), "c2");
+    assert_eq!(picked("registry.lookup", json!({"service": "couchdb", "pick": "first"})), "c2");
+    assert_eq!(picked("registry.waitFor", json!(["couchdb@^3"])), "c3");
+    assert_eq!(picked("registry.list", json!({"served": true, "limit": 1})), "c2");
+    assert_eq!(
+        error(&portolan, "registry.lookup", &json!({"service": "couchdb", "pick": "last"})).1,
+        "invalid-parameter"
+    );
+
+    let nobody = error(&portolan, "registry.waitFor", &json!({"service": "nobody", "wait": "10ms"}));
+    assert_eq!(nobody, (-32004, "not-registered".to_owned()));
+    assert_eq!(result(&portolan, "registry.list", &json!({"service": "nobody", "wait": 0.01}))["instances"], json!([]));
+    assert_eq!(
+        error(&portolan, "registry.waitFor", &json!(["nobody", "1h"])),
+        (-32602, "invalid-parameter".to_owned())
+    );
+    assert_eq!(error(&portolan, "registry.waitFor", &json!([])), (-32602, "missing-field".to_owned()));
+}
+
+#[test]
+fn a_batch_waits_no_longer_than_one_call_may() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("portolan.toml");
+    std::fs::write(&file, "[http]\nrequest_timeout = \"2s\"\n").unwrap();
+    let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
+    let wait = |id: u64| json!({"jsonrpc": "2.0", "method": "registry.waitFor", "params": ["nobody", "1s"], "id": id});
+    let replies = portolan.post("/rpc", &(0..10).map(wait).collect()).expect(200).json();
+    let codes: Vec<_> = replies.as_array().unwrap().iter().map(|reply| &reply["error"]["code"]).collect();
+    assert_eq!(codes, [&json!(-32004); 10]);
+}
+
+#[test]
+fn files_are_read_again_for_who_asks() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("portolan.toml");
+    let with = |text: &str| std::fs::write(&file, text).unwrap();
+    with("");
+    let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
+    with("[[service]]\nservice = \"db\"\nport = 5432\n");
+    // It may have been taken in already: then nothing is new.
+    let reloaded = result(&portolan, "registry.reload", &json!([]));
+    assert_eq!(reloaded["files"][0]["services"], 1, "{reloaded}");
+    assert_eq!(portolan.get("/v1/instances?service=db").json()["instances"][0]["source"], "file");
+    with("[[service]]\nport = 5432\n");
+    let broken = result(&portolan, "registry.reload", &json!({}));
+    assert_eq!(broken["faults"][0]["line"], 1, "{broken}");
 }
 
 #[test]

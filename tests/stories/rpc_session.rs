@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::websocket_by_hand::{ByHand, frame};
 use crate::support::{Launch, Portolan, WebSocket, wait_until};
 
 /// Longer than anything here takes on a busy machine.
@@ -126,6 +127,39 @@ fn seconds(timestamp: &str) -> f64 {
 }
 
 #[test]
+fn a_call_that_waits_holds_up_neither_the_others_nor_what_the_session_owns() {
+    let portolan = configured("[lease]\ndefault = \"1s\"\nshortest = \"1s\"\n");
+    let mut socket = WebSocket::open(portolan.http, "/ws");
+    let revision =
+        socket.call(&call(1, "registry.register", &leased("a1", &json!("session"))))["result"]["revision"].clone();
+    socket.say(&call(2, "registry.waitFor", &json!(["web", "20s"])).to_string());
+    socket.say(&call(3, "registry.list", &json!({"service": "db", "wait": 20})).to_string());
+    assert_eq!(socket.call(&call(4, "registry.ping", &json!([])))["id"], 4);
+    // In a batch the calls are done in order, and leases go on all the same.
+    socket.say(
+        &json!([call(5, "registry.waitFor", &json!(["db", "3s"])), call(6, "registry.ping", &json!([]))]).to_string(),
+    );
+    let replies = socket.hear();
+    assert_eq!(replies[0]["error"]["code"], -32004, "{replies}");
+    let owned = portolan.get("/v1/instances/auth/a1").expect(200).json();
+    assert_eq!((&owned["status"], &owned["revision"]), (&json!("up"), &revision), "it never lapsed");
+    portolan.heartbeat(&json!({"service": "web", "instance": "w1", "port": 80}));
+    let found = socket.hear();
+    assert_eq!((&found["id"], &found["result"]["instances"][0]["instance"]), (&json!(2), &json!("w1")));
+    portolan.heartbeat(&json!({"service": "db", "instance": "d1", "port": 80}));
+    assert_eq!(socket.hear()["id"], 3);
+    // Who goes while it waits leaves nobody behind who does.
+    socket.say(&call(7, "registry.waitFor", &json!(["nobody"])).to_string());
+    let waiting = |count: u8| {
+        let line = format!("portolan_http_waiting_requests {count}\n");
+        wait_until(&line, PATIENCE, || portolan.get("/metrics").body.contains(&line).then_some(()));
+    };
+    waiting(1);
+    drop(socket);
+    waiting(0);
+}
+
+#[test]
 fn a_restart_leaves_what_a_session_owned_for_its_lease() {
     let folder = tempfile::TempDir::new().unwrap();
     let portolan = Portolan::start_in(folder.path(), &[]);
@@ -162,42 +196,18 @@ fn a_message_that_is_too_large_or_no_message_closes_the_session_in_words() {
     portolan.get("/healthz").expect(200);
 }
 
-/// A WebSocket by hand, which reads nothing but the answer to its handshake.
-fn deaf(portolan: &Portolan) -> TcpStream {
-    let mut stream = TcpStream::connect(portolan.http).unwrap();
-    let head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let mut octet = [0];
-    while !answer.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut octet).unwrap();
-        answer.push(octet[0]);
-    }
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the key of RFC 6455 §1.3: {answer}");
-    stream
-}
-
-/// A text in a frame, masked with zeros.
-fn frame(text: &str) -> Vec<u8> {
-    let length = u16::try_from(text.len()).unwrap().to_be_bytes();
-    [&[0x81, 0xfe], &length[..], &[0; 4], text.as_bytes()].concat()
-}
-
 #[test]
 fn a_session_that_never_reads_is_given_up_and_what_it_owned_goes() {
     let portolan = configured("[http]\nrequest_timeout = \"500ms\"\n");
     let item = |n| json!({"service": "other", "instance": format!("o{n}"), "port": 1});
     portolan.post("/v1/heartbeat", &(0..1000).map(item).collect()).expect(200);
-    let mut stream = deaf(&portolan);
-    stream.write_all(&frame(&call(1, "registry.register", &leased("a1", &json!("session"))).to_string())).unwrap();
+    let mut deaf = ByHand::open(portolan.http, "/ws");
+    deaf.say(&call(1, "registry.register", &leased("a1", &json!("session"))).to_string());
     wait_until("it is there", PATIENCE, || (status(&portolan, "a1") == 200).then_some(()));
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let list = frame(&call(2, "registry.list", &json!({"limit": 1000})).to_string());
     // More than socket buffers hold; the registry stops reading as well, so that this may fail.
     let memory = portolan.resident();
-    let _ = (0..10_000).try_for_each(|_| stream.write_all(&list));
+    let _ = (0..10_000).try_for_each(|_| deaf.0.write_all(&list));
     is_gone(&portolan, "a1");
     let grown = portolan.resident().saturating_sub(memory);
     assert!(grown < 64 << 20, "{grown} octets were kept for it");
@@ -206,12 +216,11 @@ fn a_session_that_never_reads_is_given_up_and_what_it_owned_goes() {
 #[test]
 fn a_session_that_says_nothing_is_asked_and_then_closed() {
     let portolan = configured("[http]\nidle_timeout = \"300ms\"\n");
-    let mut silent = deaf(&portolan);
-    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut silent = ByHand::open(portolan.http, "/ws");
     // A peer that answers pings stays, however little it has to say.
     let mut quiet = WebSocket::open(portolan.http, "/ws");
     let mut heard = Vec::new();
-    silent.read_to_end(&mut heard).unwrap();
+    silent.0.read_to_end(&mut heard).unwrap();
     assert_eq!(heard[..2], [0x89, 0], "a ping: {heard:?}");
     assert_eq!(heard[2], 0x88, "then a close: {heard:?}");
     assert!(String::from_utf8_lossy(&heard[6..]).contains("nothing was heard"), "{heard:?}");
@@ -222,7 +231,7 @@ fn a_session_that_says_nothing_is_asked_and_then_closed() {
 fn sessions_count_as_connections_and_hold_up_no_stop() {
     let mut portolan = configured("[http]\nconnections_per_client = 2\n");
     let first = WebSocket::open(portolan.http, "/ws");
-    let _second = deaf(&portolan);
+    let _second = ByHand::open(portolan.http, "/ws");
     let mut third = TcpStream::connect(portolan.http).unwrap();
     assert_eq!(third.read(&mut [0]).unwrap_or_default(), 0, "one too many");
     drop(first);
@@ -242,9 +251,9 @@ fn an_idle_session_costs_little() {
     const SESSIONS: u64 = 400;
     let portolan = configured("[http]\nconnections_per_client = 1000\n");
     // What is allocated once.
-    let first = deaf(&portolan);
+    let first = ByHand::open(portolan.http, "/ws");
     let before = portolan.resident();
-    let all: Vec<_> = (0..SESSIONS).map(|_| deaf(&portolan)).collect();
+    let all: Vec<_> = (0..SESSIONS).map(|_| ByHand::open(portolan.http, "/ws")).collect();
     let each = portolan.resident().saturating_sub(before) / SESSIONS;
     assert!(each < 20_000, "{each} octets each");
     drop((first, all));

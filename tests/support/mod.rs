@@ -16,6 +16,7 @@ mod random;
 pub mod tls;
 mod tools;
 mod websocket;
+pub mod websocket_by_hand;
 pub mod wire;
 pub mod zone_file;
 

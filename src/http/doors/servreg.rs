@@ -50,11 +50,12 @@ impl Methods for Caller<'_> {
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            outcomes.push(match call.method.as_str() {
+            let result = match call.method.as_str() {
                 "ping" => self.ping(call.params).await,
                 "locate_service" => self.locate(call.params).await,
                 _ => Err(call.unknown("the methods are ping and locate_service")),
-            });
+            };
+            outcomes.push(result.map(Into::into));
         }
         outcomes
     }
@@ -84,7 +85,7 @@ struct Wanted {
 
 impl Caller<'_> {
     /// `ping(name, host, port)` or `ping(name, url)`: true.
-    async fn ping(&self, params: Params) -> Outcome {
+    async fn ping(&self, params: Params) -> Result<Value, Problem> {
         self.edge.guard.check_write(self.sender)?;
         let names: &[&str] = match &params {
             Params::ByPosition(values) if values.len() == 2 => &["name", "url"],
@@ -137,7 +138,7 @@ impl Caller<'_> {
     }
 
     /// `locate_service(name)`: every instance that is up, of every service that matches.
-    async fn locate(&self, params: Params) -> Outcome {
+    async fn locate(&self, params: Params) -> Result<Value, Problem> {
         let Wanted { name } = Json::Object(params.named(&["name"])?).read()?;
         let state = self.edge.registry.state();
         if !Glob::is_pattern(&name) {

@@ -24,9 +24,9 @@ pub(in crate::http) struct Claims {
     sessions: AtomicU64,
 }
 
-/// A WebSocket that may own instances.
+/// A session as the owner of instances.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Owner {
     claims: Arc<Claims>,
     number: u64,
     /// What it claimed; others may have claimed it since.
@@ -49,7 +49,7 @@ impl Claims {
     }
 }
 
-impl Session {
+impl Owner {
     pub(super) fn new(claims: &Arc<Claims>) -> Self {
         let number = claims.sessions.fetch_add(1, Ordering::Relaxed);
         Self { claims: Arc::clone(claims), number, claimed: Mutex::default() }
@@ -114,7 +114,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Owner {
     /// Where it was cut off, what it owned lapses; nobody claims it any more.
     fn drop(&mut self) {
         for id in self.own() {
@@ -123,6 +123,6 @@ impl Drop for Session {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -28,7 +28,21 @@ pub(in crate::http) enum Params {
 }
 
 /// What a call comes to.
-pub(in crate::http) type Outcome = Result<Value, Problem>;
+pub(in crate::http) type Outcome = Result<Answer, Problem>;
+
+/// What a method says.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Answer {
+    pub(in crate::http) result: Value,
+    /// Notifications that follow the reply, for who has one, and a way to be told.
+    pub(in crate::http) then: Vec<Value>,
+}
+
+impl From<Value> for Answer {
+    fn from(result: Value) -> Self {
+        Self { result, then: Vec::new() }
+    }
+}
 
 /// Who has methods.
 pub(in crate::http) trait Methods: Sync {
@@ -37,51 +51,92 @@ pub(in crate::http) trait Methods: Sync {
 
     /// Whether every reply has both `result` and `error`, one of them null. The specification wants exactly one (§5).
     const BOTH: bool = false;
+
+    /// Whether the outcome may be long in coming, and calls that follow need not wait for it.
+    fn waits(_: &Call) -> bool {
+        false
+    }
 }
 
-/// The reply to a document, `None` where nothing may be said: to notifications (§4.1), alone or in a batch (§6).
-pub(in crate::http) async fn dispatch<M: Methods>(methods: &M, octets: &[u8]) -> Option<Value> {
-    let items = match Json::parse(octets) {
-        Err(malformed) => return Some(refusal::<M>(malformed.into())),
-        Ok(Json::Array(items)) if items.is_empty() => return Some(refusal::<M>(invalid("the batch is empty"))),
-        Ok(Json::Array(items)) if items.len() > BATCH_MAX => {
-            let detail = format!("the batch has {} calls; at most {BATCH_MAX} are allowed", items.len());
-            return Some(refusal::<M>(invalid(detail)));
+/// What came in, a call or a batch of them.
+#[derive(Debug)]
+pub(in crate::http) struct Document {
+    /// In the place of a call that is none, the reply to it.
+    items: Vec<Result<Call, Value>>,
+    is_batch: bool,
+}
+
+/// What is said to a document.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Said {
+    /// `None` where nothing may be said: to notifications (§4.1), alone or in a batch (§6).
+    pub(in crate::http) reply: Option<Value>,
+    pub(in crate::http) then: Vec<Value>,
+}
+
+impl Document {
+    /// Else the reply to what is none.
+    pub(in crate::http) fn read<M: Methods>(octets: &[u8]) -> Result<Self, Value> {
+        let (items, is_batch) = match Json::parse(octets).map_err(|malformed| refusal::<M>(malformed.into()))? {
+            Json::Array(items) if items.is_empty() => return Err(refusal::<M>(invalid("the batch is empty"))),
+            Json::Array(items) if items.len() > BATCH_MAX => {
+                let detail = format!("the batch has {} calls; at most {BATCH_MAX} are allowed", items.len());
+                return Err(refusal::<M>(invalid(detail)));
+            }
+            Json::Array(items) => (items, true),
+            item => (vec![item], false),
+        };
+        Ok(Self { items: items.into_iter().map(Call::read::<M>).collect(), is_batch })
+    }
+
+    /// Whether it is a call that [waits](Methods::waits). A batch is done in order, and so waits as a whole.
+    pub(in crate::http) fn waits<M: Methods>(&self) -> bool {
+        !self.is_batch && matches!(&self.items[..], [Ok(call)] if M::waits(call))
+    }
+
+    pub(in crate::http) async fn answer<M: Methods>(self, methods: &M) -> Said {
+        let mut calls = Vec::with_capacity(self.items.len());
+        let mut expected = Vec::with_capacity(self.items.len());
+        for item in self.items {
+            expected.push(item.map(|mut call| {
+                let id = call.id.take();
+                calls.push(call);
+                id
+            }));
         }
-        Ok(Json::Array(items)) => items,
-        Ok(item) => return answer(methods, vec![item]).await.pop(),
-    };
-    let replies = answer(methods, items).await;
-    (!replies.is_empty()).then_some(Value::Array(replies))
+        let mut outcomes = methods.answer(calls).await.into_iter();
+        let (mut replies, mut then) = (Vec::with_capacity(expected.len()), Vec::new());
+        for expected in expected {
+            match expected {
+                Ok(id) => {
+                    let outcome = outcomes.next().expect("one outcome for each call");
+                    let Some(id) = id else { continue };
+                    let outcome = outcome.map(|answer| {
+                        then.extend(answer.then);
+                        answer.result
+                    });
+                    replies.push(reply::<M>(id, outcome));
+                }
+                Err(refusal) => replies.push(refusal),
+            }
+        }
+        let is_silent = replies.is_empty();
+        let reply = if self.is_batch { (!is_silent).then_some(Value::Array(replies)) } else { replies.pop() };
+        Said { reply, then }
+    }
+}
+
+/// The reply to a document over a transport that tells nothing but replies.
+pub(in crate::http) async fn dispatch<M: Methods>(methods: &M, octets: &[u8]) -> Option<Value> {
+    match Document::read::<M>(octets) {
+        Ok(document) => document.answer(methods).await.reply,
+        Err(reply) => Some(reply),
+    }
 }
 
 /// The reply to what was no call at all, whose id nobody knows (§5).
 pub(in crate::http) fn refusal<M: Methods>(problem: Problem) -> Value {
     reply::<M>(Value::Null, Err(problem))
-}
-
-async fn answer<M: Methods>(methods: &M, items: Vec<Json>) -> Vec<Value> {
-    let mut calls = Vec::with_capacity(items.len());
-    // In the place of a call that is none, the reply to it.
-    let mut expected = Vec::with_capacity(items.len());
-    for item in items {
-        match Call::read::<M>(item) {
-            Ok(mut call) => {
-                expected.push(Ok(call.id.take()));
-                calls.push(call);
-            }
-            Err(reply) => expected.push(Err(reply)),
-        }
-    }
-    let mut outcomes = methods.answer(calls).await.into_iter();
-    let replies = expected.into_iter().filter_map(|expected| match expected {
-        Ok(id) => {
-            let outcome = outcomes.next().expect("one outcome for each call");
-            id.map(|id| reply::<M>(id, outcome))
-        }
-        Err(refusal) => Some(refusal),
-    });
-    replies.collect()
 }
 
 impl Call {
@@ -127,6 +182,16 @@ impl Call {
 }
 
 impl Params {
+    /// Whether it says something of `name`, where positions have these names.
+    pub(in crate::http) fn say(&self, name: &str, names: &[&str]) -> bool {
+        let said = match self {
+            Self::None => None,
+            Self::ByName(members) => members.iter().find(|(key, _)| key == name).map(|(_, value)| value),
+            Self::ByPosition(values) => names.iter().position(|&known| known == name).and_then(|at| values.get(at)),
+        };
+        said.is_some_and(|value| *value != Json::Null)
+    }
+
     /// The same by name, where positions have these names; null in a position is as good as nothing.
     pub(in crate::http) fn named(self, names: &[&str]) -> Result<Vec<(String, Json)>, Problem> {
         match self {
@@ -158,7 +223,8 @@ fn invalid(why: impl Into<Box<str>>) -> Problem {
     Problem::new(Kind::InvalidCall, why)
 }
 
-fn reply<M: Methods>(id: Value, outcome: Outcome) -> Value {
+/// The reply to a call (§5).
+pub(super) fn reply<M: Methods>(id: Value, outcome: Result<Value, Problem>) -> Value {
     let mut reply = Map::new();
     reply.insert("jsonrpc".to_owned(), json!("2.0"));
     let (result, error) = match outcome {

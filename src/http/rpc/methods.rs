@@ -1,5 +1,7 @@
 //! The one table of what can be called: `caller` answers by it, `discover` describes it.
 
+use super::watch;
+
 /// A method.
 #[derive(Debug)]
 pub(super) struct Method {
@@ -23,6 +25,10 @@ pub(super) enum Does {
     Get,
     List,
     Lookup,
+    WaitFor,
+    Watch,
+    Unwatch,
+    Reload,
     Ping,
     Discover,
 }
@@ -34,6 +40,16 @@ pub(super) struct Param {
     pub(super) required: bool,
     /// Its JSON Schema.
     pub(super) schema: &'static str,
+}
+
+impl Method {
+    pub(super) fn of(name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.name == name)
+    }
+
+    pub(super) fn param_names(&self) -> impl Iterator<Item = &'static str> {
+        self.params.iter().map(|param| param.name)
+    }
 }
 
 impl Does {
@@ -99,13 +115,17 @@ pub(super) const METHODS: &[Method] = &[
         summary: "Instances in every state, by the conditions of GET /v1/instances",
         params: &[
             optional("service", TEXT),
-            optional("instance", TEXT),
-            optional("status", TEXTS),
-            optional("tag", TEXTS),
-            optional("txt", OBJECT),
-            optional("source", TEXTS),
-            optional("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#),
-            optional("cursor", TEXT),
+            INSTANCES,
+            STATUS,
+            TAG,
+            TXT,
+            SOURCE,
+            LIMIT,
+            CURSOR,
+            VERSION,
+            SERVED,
+            PICK,
+            WAIT,
         ],
         result: ("page", "instances, the revision, and a cursor where there may be more"),
         does: Does::List,
@@ -113,17 +133,37 @@ pub(super) const METHODS: &[Method] = &[
     Method {
         name: "registry.lookup",
         summary: "Where to connect to: only what is served, the lowest priority first",
-        params: &[
-            SERVICE,
-            optional("instance", TEXT),
-            optional("tag", TEXTS),
-            optional("txt", OBJECT),
-            optional("source", TEXTS),
-            optional("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#),
-            optional("cursor", TEXT),
-        ],
+        params: &[SERVICE, INSTANCES, TAG, TXT, SOURCE, LIMIT, CURSOR, VERSION, PICK, WAIT],
         result: ("page", "instances, the revision, and a cursor where there may be more"),
         does: Does::Lookup,
+    },
+    Method {
+        name: "registry.waitFor",
+        summary: "The same as soon as there is something, within 15s or what is told; else not-registered",
+        params: &[SERVICE, WAIT, INSTANCES, TAG, TXT, SOURCE, LIMIT, VERSION, PICK],
+        result: ("page", "instances, one at least"),
+        does: Does::WaitFor,
+    },
+    Method {
+        name: watch::METHOD,
+        summary: "Over a WebSocket: what comes, changes and goes, as notifications of the events of GET /v1/watch",
+        params: &[optional("service", TEXT), SINCE, INSTANCES, STATUS, TAG, TXT, SOURCE, VERSION, SERVED],
+        result: ("subscription", "its number, which notifications have beside the event (subscription, result)"),
+        does: Does::Watch,
+    },
+    Method {
+        name: "registry.unwatch",
+        summary: "Ends a watch",
+        params: &[needed("subscription", r#"{"type": "integer"}"#)],
+        result: ("ended", "whether there was such a watch"),
+        does: Does::Unwatch,
+    },
+    Method {
+        name: "registry.reload",
+        summary: "Reads the files of services and the configuration again, for who calls on the registry's machine",
+        params: &[],
+        result: ("reloaded", "as POST /v1/reload answers"),
+        does: Does::Reload,
     },
     Method {
         name: "registry.ping",
@@ -169,6 +209,19 @@ const INSTANCE: Param = needed("instance", TEXT);
 const TRANSPORT: Param = optional("transport", r#"{"enum": ["tcp", "udp"]}"#);
 /// What has to hold, as `If-Match` and `If-None-Match` say it over HTTP.
 const ONLY: Param = optional("only", r#"{"anyOf": [{"enum": ["absent", "present"]}, {"type": "integer"}]}"#);
+
+const INSTANCES: Param = optional("instance", TEXT);
+const STATUS: Param = optional("status", TEXTS);
+const TAG: Param = optional("tag", TEXTS);
+const TXT: Param = optional("txt", OBJECT);
+const SOURCE: Param = optional("source", TEXTS);
+const VERSION: Param = optional("version", TEXT);
+const SERVED: Param = optional("served", r#"{"type": "boolean"}"#);
+const LIMIT: Param = optional("limit", r#"{"type": "integer", "minimum": 1, "maximum": 1000}"#);
+const CURSOR: Param = optional("cursor", TEXT);
+const PICK: Param = optional("pick", TEXT);
+const WAIT: Param = optional("wait", r#"{"type": ["number", "string"]}"#);
+const SINCE: Param = optional("since", r#"{"type": ["integer", "string"]}"#);
 
 const TEXT: &str = r#"{"type": "string"}"#;
 /// One or several.

@@ -23,15 +23,21 @@ impl Named {
             #[serde(default)]
             transport: Option<Transport>,
         }
-        if let Some((key, _)) = params.iter().find(|(key, _)| !known.contains(&key.as_str())) {
-            return Err(unknown_parameter(key, &known.join(", ")));
-        }
+        self::known(&params, known)?;
         let changes = take(&mut params, "changes")?;
         let only = take(&mut params, "only")?.map(only).transpose()?.unwrap_or_default();
         let Names { service, instance, transport } = Json::Object(params).read()?;
         let service_type = ServiceType::new(&service, transport).map_err(|e| Invalid::new("service", e))?;
         let instance = InstanceName::new(&instance).map_err(|e| Invalid::new("instance", e))?;
         Ok(Self { id: InstanceId::new(service_type, instance), changes, only })
+    }
+}
+
+/// Refuses params that are not among `names`.
+pub(super) fn known(params: &[(String, Json)], names: &[&str]) -> Result<(), Problem> {
+    match params.iter().find(|(key, _)| !names.contains(&key.as_str())) {
+        Some((key, _)) => Err(unknown_parameter(key, &names.join(", "))),
+        None => Ok(()),
     }
 }
 

@@ -1,31 +1,28 @@
-//! `GET /ws`: the methods over a WebSocket, which may own what it registers.
+//! Methods over a WebSocket.
 //!
 //! Messages are answered one after the other, in their order: a client that sends faster than it is answered waits
-//! in its own socket, and none can make the registry keep more than one message for it.
+//! in its own socket, and none can make the registry keep more than one message for it. Calls that wait for something
+//! to happen are answered beside the others, when it has.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use futures_util::SinkExt as _;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::api::{Kind, Problem};
 use crate::http::Edge;
 use crate::http::handover::Handover;
-use crate::http::octets::Share;
-use crate::http::request::Sender;
-use crate::http::respond::Refused;
+use crate::http::octets::{Held, Share};
 
-use super::caller::Caller;
-use super::claims::Session;
-use super::message::{dispatch, refusal};
+use super::message::{Document, Methods, Said, refusal, reply};
 
 /// Octets of a message, at most, where `http.body_limit` is not smaller: it counts only when it is whole.
 const MESSAGE_MAX: usize = 256 << 10;
@@ -38,13 +35,31 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Octets of the reason in a close frame, at most (RFC 6455 §5.5.1).
 const REASON_MAX: usize = 123;
 
-/// `GET /ws`
-pub(in crate::http) async fn open(
-    State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
-    Extension(handover): Extension<Handover>,
+/// Methods that have something to do, or to say, also while nobody calls. Clones are of the same line.
+pub(in crate::http) trait Line: Methods + Clone + Send + 'static {
+    /// Several times within a lease.
+    fn renew(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Waits for messages of its own. May be dropped while it waits, and loses none.
+    fn news(&self) -> impl Future<Output = Vec<String>> + Send {
+        std::future::pending()
+    }
+
+    /// The client has gone.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+/// Goes on as a WebSocket with the methods that `line` makes.
+pub(in crate::http) fn open<L: Line>(
+    edge: Arc<Edge>,
+    handover: &Handover,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Refused> {
+    line: L,
+) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|rejection| {
         let detail = format!("this path is for WebSockets (RFC 6455): {}", rejection.body_text());
         Problem::new(Kind::MalformedRequest, detail)
@@ -53,19 +68,28 @@ pub(in crate::http) async fn open(
     let upgrade = upgrade.read_buffer_size(READ_BUFFER).max_message_size(limit).max_frame_size(limit);
     let (share, go_on) = (handover.share().clone(), handover.begin());
     Ok(upgrade.on_upgrade(async move |socket| {
-        let session = Session::new(&edge.claims);
-        go_on.with(Link { socket, edge, sender, share, session }.run());
+        let mut renewing = interval((edge.terms.leases.default / RENEWALS).max(Duration::from_millis(1)));
+        renewing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        go_on.with(Link { socket, edge, share, line, renewing, waiting: JoinSet::new() }.run());
     }))
 }
 
 /// A WebSocket at work.
-struct Link {
+struct Link<L> {
     socket: WebSocket,
     edge: Arc<Edge>,
-    sender: IpAddr,
     /// What messages and replies count against.
     share: Share,
-    session: Session,
+    line: L,
+    renewing: Interval,
+    /// Calls that wait; `http.wait` bounds them.
+    waiting: JoinSet<Written>,
+}
+
+/// What is said to a document, in words.
+struct Written {
+    texts: Vec<String>,
+    _held: Option<Held>,
 }
 
 /// Why a link ends.
@@ -78,7 +102,7 @@ enum End {
     Stop,
 }
 
-impl Link {
+impl<L: Line> Link<L> {
     async fn run(mut self) {
         let end = self.serve().await;
         let farewell = match &end {
@@ -86,13 +110,14 @@ impl Link {
             End::Closed(code, reason) => Some((*code, reason.as_ref())),
             End::Stop => Some((close_code::AWAY, "the registry is shutting down")),
         };
+        self.waiting.abort_all();
         if let Some((code, reason)) = farewell {
             let reason = reason[..reason.floor_char_boundary(REASON_MAX)].into();
             // Who does not take it is gone.
-            let _ = self.send(Message::Close(Some(CloseFrame { code, reason }))).await;
+            let _ = self.send([Message::Close(Some(CloseFrame { code, reason }))]).await;
         }
         if !matches!(end, End::Stop) {
-            self.session.end(&self.edge.registry).await;
+            self.line.end().await;
         }
         // Who still sends would find the connection reset, and our farewell lost.
         let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
@@ -104,18 +129,24 @@ impl Link {
     async fn serve(&mut self) -> End {
         let edge = Arc::clone(&self.edge);
         let idle = edge.config.idle_timeout;
-        let mut renewing = interval((edge.terms.leases.default / RENEWALS).max(Duration::from_millis(1)));
-        renewing.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut quiet = std::pin::pin!(sleep(idle));
+        let mut quiet = pin!(sleep(idle));
         let mut asked = false;
         loop {
             let message = tokio::select! {
                 message = self.socket.recv() => message,
                 () = edge.stop.cancelled() => return End::Stop,
-                _ = renewing.tick() => {
-                    self.session.renew(&edge.registry).await;
+                _ = self.renewing.tick() => {
+                    self.line.renew().await;
                     continue;
                 }
+                Some(Ok(written)) = self.waiting.join_next() => match self.say(written).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                news = self.line.news() => match self.send(news.into_iter().map(Message::text)).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
                 () = quiet.as_mut() => {
                     if asked {
                         let idle = humantime::format_duration(2 * idle);
@@ -123,7 +154,7 @@ impl Link {
                     }
                     asked = true;
                     quiet.as_mut().reset(Instant::now() + idle);
-                    match self.send(Message::Ping(Bytes::new())).await {
+                    match self.send([Message::Ping(Bytes::new())]).await {
                         Ok(()) => continue,
                         Err(end) => return end,
                     }
@@ -146,25 +177,73 @@ impl Link {
     }
 
     async fn answer(&mut self, octets: &[u8]) -> Result<(), End> {
-        let caller = Caller { edge: &self.edge, sender: self.sender, session: Some(&self.session) };
-        let reply = match self.share.hold(octets.len() as u64) {
-            Ok(_held) => dispatch(&caller, octets).await,
-            Err(too_many) => Some(refusal::<Caller<'_>>(too_many.into())),
+        let said = match self.share.hold(octets.len() as u64) {
+            Err(too_many) => refused::<L>(too_many.into()),
+            Ok(held) => match Document::read::<L>(octets) {
+                Err(reply) => Said { reply: Some(reply), then: Vec::new() },
+                Ok(document) if document.waits::<L>() => {
+                    let (line, share) = (self.line.clone(), self.share.clone());
+                    self.waiting.spawn(async move {
+                        let said = document.answer(&line).await;
+                        drop(held);
+                        Written::of::<L>(said, &share)
+                    });
+                    return Ok(());
+                }
+                Ok(document) => {
+                    let mut answering = pin!(document.answer(&self.line));
+                    loop {
+                        tokio::select! {
+                            said = answering.as_mut() => break said,
+                            // A batch may take longer than a lease.
+                            _ = self.renewing.tick() => self.line.renew().await,
+                        }
+                    }
+                }
+            },
         };
-        let Some(reply) = reply.map(|reply| reply.to_string()) else { return Ok(()) };
-        match self.share.hold(reply.len() as u64) {
-            Ok(_held) => self.send(Message::text(reply)).await,
-            Err(too_many) => self.send(Message::text(refusal::<Caller<'_>>(too_many.into()).to_string())).await,
-        }
+        let written = Written::of::<L>(said, &self.share);
+        self.say(written).await
+    }
+
+    async fn say(&mut self, written: Written) -> Result<(), End> {
+        let Written { texts, _held } = written;
+        self.send(texts.into_iter().map(Message::text)).await
     }
 
     /// Who takes nothing for as long as a request may last is gone.
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.edge.config.request_timeout, self.socket.send(message)).await {
+    async fn send(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), End> {
+        let socket = &mut self.socket;
+        let sending = async {
+            for message in messages {
+                socket.feed(message).await?;
+            }
+            socket.flush().await
+        };
+        match timeout(self.edge.config.request_timeout, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
     }
+}
+
+impl Written {
+    fn of<L: Line>(said: Said, share: &Share) -> Self {
+        let texts: Vec<_> = said.reply.iter().chain(&said.then).map(ToString::to_string).collect();
+        match share.hold(texts.iter().map(String::len).sum::<usize>() as u64) {
+            Ok(held) => Self { texts, _held: held },
+            Err(too_many) => {
+                // Of a batch nobody knows what was meant.
+                let id = said.reply.and_then(|mut reply| Some(reply.get_mut("id")?.take()));
+                let refusal = reply::<L>(id.unwrap_or_default(), Err(too_many.into()));
+                Self { texts: vec![refusal.to_string()], _held: None }
+            }
+        }
+    }
+}
+
+fn refused<L: Line>(problem: Problem) -> Said {
+    Said { reply: Some(refusal::<L>(problem)), then: Vec::new() }
 }
 
 /// What was read is no WebSocket message, or is none that is taken.

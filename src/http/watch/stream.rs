@@ -1,22 +1,17 @@
 //! What one watcher is told: the body of an answer that ends when the client or the registry does.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::ReusableBoxFuture;
 
-use crate::api::Event;
-use crate::registry::{Announced, Missed, Watch};
-
-use super::frames::{of_event, of_silence};
-use super::{Edge, Effect, Selection};
+use super::following::Following;
+use super::frames::{Frame as Told, of_silence};
 
 /// After so long without an event comes a comment: proxies close what is silent for a minute, and a client that has
 /// gone is noticed by the second one, at which its system says so.
@@ -26,13 +21,10 @@ const HEARTBEATS: u32 = 3;
 
 /// One watcher.
 pub(super) struct Watching {
-    edge: Arc<Edge>,
-    changes: Watch,
-    selection: Selection,
+    following: Following,
     /// When something is to be said, be it that nothing happens; at first at once, so that the client knows where it
     /// is.
     due: Instant,
-    _place: OwnedSemaphorePermit,
 }
 
 /// The events of one watcher.
@@ -43,29 +35,21 @@ pub(super) struct Stream {
 }
 
 impl Watching {
-    pub(super) fn new(edge: Arc<Edge>, changes: Watch, selection: Selection, place: OwnedSemaphorePermit) -> Self {
-        Self { edge, changes, selection, due: Instant::now(), _place: place }
+    pub(super) fn new(following: Following) -> Self {
+        Self { following, due: Instant::now() }
     }
 
     /// Waits for what is to be said next; `None` when the registry stops.
     async fn next(mut self) -> Option<(Self, Bytes)> {
         loop {
             if self.due <= Instant::now()
-                && let Some(position) = self.changes.position()
+                && let Some(position) = self.following.position()
             {
-                let said = of_silence(self.edge.position(position));
-                return Some((self.rested(), said));
+                return Some((self.rested(), of_silence(position)));
             }
-            let news = tokio::select! {
-                news = timeout_at(self.due, self.changes.next()) => news,
-                () = self.edge.stop.cancelled() => return None,
-            };
-            let said = match news {
-                Ok(Ok(changes)) => self.tell(&changes),
-                Ok(Err(missed)) => Some(self.tell_to_list_again(missed)),
-                Err(_elapsed) => None,
-            };
-            if let Some(said) = said {
+            if let Ok(told) = timeout_at(self.due, self.following.next()).await
+                && let Some(said) = together(told?)
+            {
                 return Some((self.rested(), said));
             }
             // Of a hundred thousand changes there may be none to tell of.
@@ -75,29 +59,19 @@ impl Watching {
 
     /// Something is being said: nothing has to be for a while.
     fn rested(self) -> Self {
-        let pause = HEARTBEAT.min(self.edge.config.idle_timeout / HEARTBEATS);
+        let pause = HEARTBEAT.min(self.following.idle_timeout() / HEARTBEATS);
         Self { due: Instant::now() + pause, ..self }
     }
+}
 
-    fn tell(&self, changes: &[Announced]) -> Option<Bytes> {
-        let frames = &self.edge.watchers.frames;
-        let mut said = changes.iter().filter_map(|change| {
-            let effect = Effect::of(change, &self.selection)?;
-            Some(frames.get(change.revision, effect, || self.edge.event(effect, change)))
-        });
-        let first = said.next()?;
-        // Most often it is one, which is shared with all others who are told of it.
-        let Some(second) = said.next() else { return Some(first) };
-        let mut all = [first, second].concat();
-        said.for_each(|more| all.extend_from_slice(&more));
-        Some(all.into())
-    }
-
-    fn tell_to_list_again(&self, missed: Missed) -> Bytes {
-        self.edge.watchers.lost.inc();
-        let position = self.changes.position().expect("what is missed was told");
-        of_event(&Event::ListAgain { position: self.edge.position(position), reason: missed.to_string() })
-    }
+/// Most often it is one, which is shared with all others who are told of it.
+fn together(told: Vec<Told>) -> Option<Bytes> {
+    let mut said = told.into_iter().map(Told::into_text);
+    let first = said.next()?;
+    let Some(second) = said.next() else { return Some(first) };
+    let mut all = [first, second].concat();
+    said.for_each(|more| all.extend_from_slice(&more));
+    Some(all.into())
 }
 
 impl Stream {

@@ -7,25 +7,27 @@ struct Examples;
 
 impl Methods for Examples {
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
-        let answer = |call: Call| match call.method.as_str() {
-            "subtract" => {
-                let named = call.params.named(&["minuend", "subtrahend"])?;
-                let number = |key: &str| {
-                    let found = named.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-                    found.unwrap_or(Json::Null).read::<i64>().map_err(Problem::from)
-                };
-                Ok(json!(number("minuend")? - number("subtrahend")?))
+        let answer = |call: Call| -> Result<Value, Problem> {
+            match call.method.as_str() {
+                "subtract" => {
+                    let named = call.params.named(&["minuend", "subtrahend"])?;
+                    let number = |key: &str| {
+                        let found = named.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+                        found.unwrap_or(Json::Null).read::<i64>().map_err(Problem::from)
+                    };
+                    Ok(json!(number("minuend")? - number("subtrahend")?))
+                }
+                "sum" => {
+                    let Params::ByPosition(values) = call.params else { panic!("by position") };
+                    let numbers = values.into_iter().map(|value| value.read::<i64>().unwrap());
+                    Ok(json!(numbers.sum::<i64>()))
+                }
+                "get_data" => Ok(json!(["hello", 5])),
+                "update" | "notify_hello" | "notify_sum" => Ok(Value::Null),
+                _ => Err(call.unknown("")),
             }
-            "sum" => {
-                let Params::ByPosition(values) = call.params else { panic!("by position") };
-                let numbers = values.into_iter().map(|value| value.read::<i64>().unwrap());
-                Ok(json!(numbers.sum::<i64>()))
-            }
-            "get_data" => Ok(json!(["hello", 5])),
-            "update" | "notify_hello" | "notify_sum" => Ok(Value::Null),
-            _ => Err(call.unknown("")),
         };
-        calls.into_iter().map(answer).collect()
+        calls.into_iter().map(|call| answer(call).map(Answer::from)).collect()
     }
 }
 

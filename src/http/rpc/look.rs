@@ -1,0 +1,78 @@
+//! Calls that look: pages of instances, and one as soon as there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::{Filter, Kind, LIMIT_MAX, Page, Problem};
+use crate::http::select::Selection;
+use crate::http::{listing, pick, wait};
+
+use super::caller::Caller;
+
+/// Instances that one message is answered with before it is told that this is enough, as many as a page has: a batch
+/// of lists would be as long as a client likes, and is not written as it is taken.
+const SHOWN_MAX: usize = LIMIT_MAX;
+/// How long to wait for a service, without a wish.
+const WAIT: Duration = Duration::from_secs(15);
+
+/// What one message has cost.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    pub(super) shown: usize,
+    waited: Duration,
+}
+
+impl Spent {
+    /// Whether there may be more.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        if self.shown < SHOWN_MAX {
+            return Ok(());
+        }
+        let detail = format!("this batch has been answered with {SHOWN_MAX} instances; ask for the rest in another");
+        Err(Problem::new(Kind::TooMany, detail))
+    }
+}
+
+impl Caller {
+    /// What the filter means, after the wait that it has.
+    pub(super) async fn page(&self, filter: Filter, spent: &mut Spent) -> Result<Page, Problem> {
+        let selection = Arc::new(Selection::new(&filter)?);
+        if let Some(time) = filter.wait {
+            let longest = wait::longest(&self.edge.config);
+            // A batch waits no longer than one call may.
+            let time = if time > longest { time } else { time.min(longest.saturating_sub(spent.waited)) };
+            let begun = Instant::now();
+            let listed = wait::until_listed(&self.edge, &selection, self.sender, time).await;
+            spent.waited += begun.elapsed();
+            listed?;
+        }
+        let page = match &filter.pick {
+            Some(pick) => pick::one(&self.edge, &selection, pick, &filter).await?,
+            None => listing::gathered(&self.edge, filter).await?,
+        };
+        spent.shown += page.instances.len();
+        Ok(page)
+    }
+
+    /// What is served, the lowest priority first.
+    pub(super) async fn lookup(&self, filter: Filter, spent: &mut Spent) -> Result<Page, Problem> {
+        let mut page = self.page(Filter { served: Some(true), ..filter }, spent).await?;
+        page.instances.sort_by_key(|instance| instance.priority);
+        Ok(page)
+    }
+
+    /// The same as soon as there is something, which there has to be within the time.
+    pub(super) async fn wait_for(&self, filter: Filter, spent: &mut Spent) -> Result<Page, Problem> {
+        let time = filter.wait.unwrap_or_else(|| WAIT.min(wait::longest(&self.edge.config)));
+        let service = filter.service.clone().unwrap_or_default();
+        let page = self.lookup(Filter { wait: Some(time), ..filter }, spent).await?;
+        if page.instances.is_empty() {
+            let time = humantime::format_duration(time);
+            let detail = format!("of {service:?} nothing that was asked for was served within {time}");
+            return Err(Problem::new(Kind::NotRegistered, detail));
+        }
+        Ok(page)
+    }
+}

@@ -1,0 +1,51 @@
+//! A WebSocket as who has our methods sees it: it may own instances, and watch.
+
+use std::sync::Arc;
+
+use crate::http::Edge;
+
+use super::caller::Caller;
+use super::claims::Owner;
+use super::socket::Line;
+use super::watch::Watches;
+
+/// What lives as long as a WebSocket.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) owner: Owner,
+    pub(super) watches: Watches,
+}
+
+impl Session {
+    pub(super) fn new(edge: &Edge) -> Self {
+        Self { owner: Owner::new(&edge.claims), watches: Watches::new() }
+    }
+}
+
+impl Line for Caller {
+    async fn renew(&self) {
+        if let Some(session) = &self.session {
+            session.owner.renew(&self.edge.registry).await;
+        }
+    }
+
+    async fn news(&self) -> Vec<String> {
+        match &self.session {
+            Some(session) => session.watches.news().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn end(&self) {
+        if let Some(session) = &self.session {
+            session.owner.end(&self.edge.registry).await;
+        }
+    }
+}
+
+impl Caller {
+    /// Of a new session.
+    pub(super) fn with_session(edge: &Arc<Edge>, sender: std::net::IpAddr) -> Self {
+        Self { edge: Arc::clone(edge), sender, session: Some(Arc::new(Session::new(edge))) }
+    }
+}

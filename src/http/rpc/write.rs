@@ -1,0 +1,89 @@
+//! Calls that are one operation each. Those that follow each other are applied together: in order, and saved as one.
+
+use serde_json::Value;
+
+use crate::api::{Json, Kind, Problem};
+use crate::http::Edge;
+use crate::http::respond::problem_of;
+use crate::registry::{Applied, Operation, Refusal};
+use crate::service::InstanceId;
+
+use super::caller::Caller;
+use super::message::Outcome;
+use super::params::{only, take};
+
+/// The lease of what goes with its session.
+const SESSION: &str = "session";
+
+/// One operation, and how it is answered.
+pub(super) struct Write {
+    operation: Operation,
+    answer: fn(&Edge, &Applied) -> Value,
+    /// What was claimed for it.
+    claimed: Option<InstanceId>,
+    /// Whether the lease is the session's.
+    of_session: bool,
+}
+
+impl Write {
+    pub(super) fn new(operation: Operation, answer: fn(&Edge, &Applied) -> Value) -> Self {
+        Self { operation, answer, claimed: None, of_session: false }
+    }
+}
+
+impl Caller {
+    pub(super) fn register(
+        &self,
+        mut params: Vec<(String, Json)>,
+        answer: fn(&Edge, &Applied) -> Value,
+    ) -> Result<Write, Problem> {
+        let condition = take(&mut params, "only")?.map(only).transpose()?.unwrap_or_default();
+        let of_session = params.iter().any(|(key, value)| key == "lease" && *value == Json::Text(SESSION.to_owned()));
+        if of_session {
+            take(&mut params, "lease")?;
+        }
+        let operation = self.edge.registering(Json::Object(params), self.sender, None, condition)?;
+        let Operation::Register { registration, .. } = &operation else { unreachable!("made as such") };
+        let claimed = match &self.session {
+            Some(session) if of_session => session.owner.claim(&registration.id)?.then(|| registration.id.clone()),
+            None if of_session => {
+                let detail = "a lease of \"session\" needs a session: register over a WebSocket (/ws)";
+                return Err(Problem { field: Some("lease".into()), ..Problem::new(Kind::InvalidLease, detail) });
+            }
+            _ => {
+                self.edge.claims.forget(&registration.id);
+                None
+            }
+        };
+        Ok(Write { operation, answer, claimed, of_session })
+    }
+
+    /// Applies what has gathered, if anything has.
+    pub(super) async fn apply(&self, writes: &mut Vec<Result<Write, Problem>>, outcomes: &mut Vec<Outcome>) {
+        if writes.is_empty() {
+            return;
+        }
+        let operations = writes.iter().flatten().map(|write| write.operation.clone()).collect();
+        let mut results = self.edge.registry.apply(operations).await.into_iter();
+        let outcome = |write: Result<Write, Problem>| {
+            let write = write?;
+            match results.next().unwrap_or(Err(Refusal::Stopped)) {
+                Ok(applied) => {
+                    let mut answer = (write.answer)(&self.edge, &applied);
+                    if let Some(members) = answer.as_object_mut().filter(|_| write.of_session) {
+                        members.insert("lease".to_owned(), SESSION.into());
+                        members.remove("expires_at");
+                    }
+                    Ok(answer.into())
+                }
+                Err(refusal) => {
+                    if let (Some(session), Some(id)) = (&self.session, &write.claimed) {
+                        session.owner.release(id);
+                    }
+                    Err(problem_of(&refusal))
+                }
+            }
+        };
+        outcomes.extend(writes.drain(..).map(outcome));
+    }
+}

@@ -1,0 +1,66 @@
+//! What one watcher is told of, however it is put on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::api::{Event, Filter, Position, Problem};
+use crate::http::Edge;
+use crate::http::select::Selection;
+use crate::registry::{Announced, History, Watch};
+use crate::service::Revision;
+
+use super::Effect;
+use super::frames::Frame;
+
+/// One watcher.
+pub(in crate::http) struct Following {
+    edge: Arc<Edge>,
+    changes: Watch,
+    selection: Selection,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Following {
+    /// Of what `filter` lets pass, after `since`, or from now on.
+    pub(in crate::http) fn begin(edge: &Arc<Edge>, filter: &Filter, since: Option<Position>) -> Result<Self, Problem> {
+        let selection = Selection::new(filter)?;
+        let place = edge.watchers.enter()?;
+        let history = since.and_then(|since| since.history).map(History);
+        let changes = edge.registry.watch(history, since.map(|since| Revision(since.revision)));
+        Ok(Self { edge: Arc::clone(edge), changes, selection, _place: place })
+    }
+
+    /// Waits for what is to be told next; of changes that come there may be none that is. `None` when the registry
+    /// stops. May be dropped while it waits, and loses none.
+    pub(in crate::http) async fn next(&mut self) -> Option<Vec<Frame>> {
+        let news = tokio::select! {
+            news = self.changes.next() => news,
+            () = self.edge.stop.cancelled() => return None,
+        };
+        Some(match news {
+            Ok(changes) => changes.iter().filter_map(|change| self.frame(change)).collect(),
+            Err(missed) => {
+                self.edge.watchers.lost.inc();
+                let position = self.position().expect("what is missed was told");
+                vec![Frame::of(&Event::ListAgain { position, reason: missed.to_string() })]
+            }
+        })
+    }
+
+    /// Everything up to here was told. `None` until it is told that something is missed.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.changes.position().map(|position| self.edge.position(position))
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.edge.config.idle_timeout
+    }
+
+    fn frame(&self, change: &Announced) -> Option<Frame> {
+        let effect = Effect::of(change, &self.selection)?;
+        let frames = &self.edge.watchers.frames;
+        Some(frames.get(change.revision, effect, || self.edge.event(effect, change)))
+    }
+}
