@@ -8,6 +8,7 @@
 //! say in which line of the file, or in which variable, the mistake is.
 
 mod bounds;
+mod inherited;
 mod log;
 mod sense;
 mod sources;
@@ -53,6 +54,8 @@ pub struct Config {
     pub dns: dns::Config,
     /// `[http]`
     pub http: http::Config,
+    /// `[rpc]`
+    pub rpc: http::RpcConfig,
     /// `[mdns]`
     pub mdns: mdns::Config,
     /// `[tls]`
@@ -140,6 +143,7 @@ impl Default for Config {
             store: store::Config::default(),
             dns: dns::Config::default(),
             http: http::Config::default(),
+            rpc: http::RpcConfig::default(),
             mdns: mdns::Config::default(),
             tls: tls::Config::default(),
             files: files::Config::default(),

@@ -57,7 +57,7 @@ use crate::registry::Registry;
 use crate::tls::Identity;
 
 use connections::Connections;
-use doors::{registro, servreg};
+use doors::{plexus, registro, servreg};
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
@@ -69,6 +69,7 @@ use watch::Watchers;
 pub use doh::NameServer;
 pub use listen::BindError;
 pub use reload::Reloader;
+pub use rpc::Config as RpcConfig;
 
 /// What clients choose from over TLS (RFC 9113 §3.2, RFC 7301 §6).
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -126,6 +127,7 @@ pub struct Http {
     config: Config,
     plain: Vec<Listener>,
     over_tls: Vec<Listener>,
+    for_calls: Vec<Listener>,
     requests: Requests,
     connections: Connections,
     watchers: Arc<Watchers>,
@@ -133,14 +135,15 @@ pub struct Http {
 }
 
 impl Http {
-    /// Binds what `config` says; within a Tokio runtime.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
+    /// Binds what `config` and `rpc` say; within a Tokio runtime.
+    pub fn bind(config: &Config, rpc: &RpcConfig) -> Result<Self, BindError> {
         let (plain, over_tls) = (listen::bind(&config.listen)?, listen::bind_tls(&config.tls_listen)?);
+        let for_calls = listen::bind_for_calls(&rpc.listen)?;
         let connections =
             Connections::new(config.connections, config.connections_per_client, Octets::new(config.body_limit));
         let (requests, waiters) = (Requests::new(), Waiters::default());
         let watchers = Arc::new(Watchers::new(config.watchers));
-        Ok(Self { config: config.clone(), plain, over_tls, requests, connections, watchers, waiters })
+        Ok(Self { config: config.clone(), plain, over_tls, for_calls, requests, connections, watchers, waiters })
     }
 
     /// Where it listens for plain HTTP.
@@ -151,6 +154,11 @@ impl Http {
     /// Where it listens for HTTP over TLS.
     pub fn tls_addresses(&self) -> Vec<SocketAddr> {
         self.over_tls.iter().map(Listener::address).collect()
+    }
+
+    /// Where it listens for WebSockets alone.
+    pub fn rpc_addresses(&self) -> Vec<SocketAddr> {
+        self.for_calls.iter().map(Listener::address).collect()
     }
 
     /// Names its metrics.
@@ -205,10 +213,12 @@ impl Http {
             stop,
         });
         let acceptor = identity.acceptor(ALPN);
-        let plain = self.plain.into_iter().map(|listener| (listener, None));
-        let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone())));
-        let doors = plain.chain(over_tls).collect();
-        listen::run(doors, &edge.config, &self.connections, routes(&edge), &edge.stop).await;
+        let (all, calls) = (routes(&edge), calls(&edge));
+        let plain = self.plain.into_iter().map(|listener| (listener, None, all.clone()));
+        let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone()), all.clone()));
+        let for_calls = self.for_calls.into_iter().map(|listener| (listener, None, calls.clone()));
+        let doors = plain.chain(over_tls).chain(for_calls).collect();
+        listen::run(doors, &edge.config, &self.connections, &edge.stop).await;
     }
 }
 
@@ -248,8 +258,8 @@ struct Edge {
 
 /// Every path. GET routes answer HEAD, too.
 fn routes(edge: &Arc<Edge>) -> Router {
-    Router::new()
-        .route("/", get(about::welcome))
+    let routes = Router::new()
+        .route("/", get(plexus::root))
         .route("/healthz", get(about::health))
         .route("/readyz", get(about::readiness))
         .route("/status", get(about::status))
@@ -258,7 +268,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))
         .route("/rpc", post(rpc::call))
-        .route("/ws", get(rpc::open))
+        .route("/ws", get(rpc::connect))
         .route("/api", post(servreg::call))
         .route("/registro/1.0/apps", get(registro::apps).post(registro::declare))
         .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register))
@@ -278,7 +288,18 @@ fn routes(edge: &Arc<Edge>) -> Router {
         )
         .route("/v1/instances/{type}/{instance}/history", get(history::history))
         .route("/v1/instances/{type}/{instance}/renew", post(write::renew))
-        .route("/v1/instances/{type}/{instance}/status", put(write::set_status))
+        .route("/v1/instances/{type}/{instance}/status", put(write::set_status));
+    within_limits(routes, edge)
+}
+
+/// What there is where only WebSockets are expected.
+fn calls(edge: &Arc<Edge>) -> Router {
+    within_limits(Router::new().route("/", get(plexus::root)).route("/ws", get(rpc::connect)), edge)
+}
+
+/// What holds for every path.
+fn within_limits(routes: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
+    routes
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(edge), guard::check))

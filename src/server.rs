@@ -83,7 +83,7 @@ impl Server {
     pub fn bind(config: &Config) -> Result<Self, StartError> {
         config.check()?;
         let dns = Dns::bind(&config.dns)?;
-        let http = Http::bind(&config.http)?;
+        let http = Http::bind(&config.http, &config.rpc)?;
         let mdns = Mdns::bind(&config.mdns)?;
         let tls = Tls::open(&config.tls, &config.data_dir, &certificate_names(config, &dns, &http))?;
         let opened = Store::open(&config.store, &config.data_dir)?;
@@ -124,6 +124,11 @@ impl Server {
     /// Where HTTP listens over TLS.
     pub fn http_tls_addresses(&self) -> Vec<SocketAddr> {
         self.http.tls_addresses()
+    }
+
+    /// Where WebSockets alone are expected.
+    pub fn rpc_addresses(&self) -> Vec<SocketAddr> {
+        self.http.rpc_addresses()
     }
 
     /// Where DNS listens, over UDP and TCP.

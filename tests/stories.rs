@@ -31,6 +31,7 @@ mod stories {
     mod dns_transport;
     mod dns_transports;
     mod dns_unread;
+    mod doors_plexus;
     mod doors_registro;
     mod doors_servreg;
     mod durability;

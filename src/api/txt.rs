@@ -8,7 +8,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::service;
+use crate::service::{self, ID, InstanceId, NAME};
 
 /// TXT attributes: an object whose order is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +48,13 @@ impl Txt {
         Self(
             txt.attributes().map(|(key, value)| (key.to_owned(), value.map_or(TxtValue::Flag, TxtValue::of))).collect(),
         )
+    }
+
+    /// The names of a service and of an instance that the labels of `id` stand in for.
+    pub fn of_names(id: &InstanceId, service: &str, instance: &str) -> Self {
+        let names = [(NAME, service, id.service_type().service()), (ID, instance, id.instance().as_str())];
+        let hidden = names.into_iter().filter(|(_, name, label)| name != label);
+        Self(hidden.map(|(key, name, _)| (key.to_owned(), TxtValue::Text(name.to_owned()))).collect())
     }
 
     /// Whether there are none.

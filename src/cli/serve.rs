@@ -175,6 +175,7 @@ struct Ready<'a> {
     http: &'a [SocketAddr],
     /// Empty where it is not asked for, as what follows.
     http_tls: Vec<SocketAddr>,
+    rpc: Vec<SocketAddr>,
     dns: &'a [SocketAddr],
     dns_tls: Vec<SocketAddr>,
     dns_quic: Vec<SocketAddr>,
@@ -195,6 +196,7 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
             pid: std::process::id(),
             http: &http,
             http_tls: server.http_tls_addresses(),
+            rpc: server.rpc_addresses(),
             dns: &dns,
             dns_tls: server.dns_tls_addresses(),
             dns_quic: server.dns_quic_addresses(),
@@ -205,7 +207,8 @@ fn announce(config: &Config, server: &Server, json: bool) -> io::Result<()> {
     } else {
         let plain = http.iter().map(|address| format!("http://{address}"));
         let over_tls = server.http_tls_addresses().into_iter().map(|address| format!("https://{address}"));
-        let http_urls: Vec<_> = plain.chain(over_tls).collect();
+        let for_calls = server.rpc_addresses().into_iter().map(|address| format!("ws://{address}"));
+        let http_urls: Vec<_> = plain.chain(over_tls).chain(for_calls).collect();
         let zone_texts: Vec<_> = zones.iter().map(without_root).collect();
         output::line(&format!(
             "ready  {}, DNS at {} (UDP and TCP){} for {}",

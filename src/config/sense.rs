@@ -129,6 +129,7 @@ fn check_apart(config: &Config) -> Result<(), ConfigError> {
     let tcp = [
         ("http.listen", &http.listen),
         ("http.tls_listen", &http.tls_listen),
+        ("rpc.listen", &config.rpc.listen),
         ("dns.listen", &dns.listen),
         ("dns.tls_listen", &dns.tls_listen),
     ];

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use crate::api::FileFault;
 use crate::files::{self, Wrong};
 
-use super::{Config, ConfigError, bounds, wording};
+use super::{Config, ConfigError, bounds, inherited, wording};
 
 /// What all variables begin with.
 const PREFIX: &str = "PORTOLAN_";
@@ -27,7 +27,7 @@ const LONGEST_FILE: u64 = 1 << 20;
 pub struct Sources {
     /// A TOML file.
     pub file: Option<PathBuf>,
-    /// Variables; those that do not begin with `PORTOLAN_` are not looked at.
+    /// Variables; of those that do not begin with `PORTOLAN_` two are looked at (`inherited`).
     pub environment: Vec<(OsString, OsString)>,
     /// What the command line says; the last word.
     pub flags: Vec<Setting>,
@@ -66,8 +66,9 @@ impl Sources {
         let mut config = file.as_ref().map_or_else(|| Ok(Config::default()), |(path, text)| read_text(path, text))?;
         bounds::check_counts(&config)?;
         let known = table_of(&Config::default());
+        let inherited = inherited::settings(&self.environment, &config);
         let (variables, strangers) = from_environment(self.environment, &known)?;
-        for setting in variables.into_iter().chain(self.flags) {
+        for setting in inherited.into_iter().chain(variables).chain(self.flags) {
             let mut table = table_of(&config);
             put(&mut table, &setting.path, setting.value);
             config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value {
@@ -236,6 +237,15 @@ mod tests {
         assert_eq!(ttl(file, &[], vec![]), Duration::from_secs(20));
         assert_eq!(ttl(file, &variable, vec![]), Duration::from_secs(30));
         assert_eq!(ttl(file, &variable, flag()), Duration::from_secs(40));
+    }
+
+    #[test]
+    fn what_users_of_plexus_have_set_holds_unless_ours_is_set_too() {
+        let logged = |environment: &[_]| load("log = \"error\"", environment, vec![]).unwrap().0.log;
+        assert_eq!(logged(&[("RUST_LOG", "debug")]), "debug");
+        assert_eq!(logged(&[("PORTOLAN_LOG", "warn"), ("RUST_LOG", "debug")]), "warn");
+        let (config, strangers) = load("", &[("REGISTRY_PORT", "5445")], vec![]).unwrap();
+        assert_eq!((config.rpc.listen[0].port(), strangers), (5445, vec![]));
     }
 
     #[test]

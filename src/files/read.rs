@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::api::{self, Invalid, Json, LeaseWish, Terms};
-use crate::service::Registration;
+use crate::service::{ForeignNameError, InstanceId, InstanceName, Registration, ServiceType};
 
 use super::places::Holds;
 
@@ -140,7 +140,7 @@ fn service(json: Json) -> Result<api::Registration, Unfit> {
     Ok(api::Registration { lease: Some(LeaseWish::Seconds(0.0)), ..said })
 }
 
-/// Plexus' identity of a backend is its name, and its defaults are 127.0.0.1 and `ws`.
+/// Plexus' identity of a backend is its name, whatever that is, and its defaults are 127.0.0.1 and `ws`.
 fn backend(json: Json) -> Result<api::Registration, Unfit> {
     let Backend { name, host, port, protocol, description, namespace } = json.read()?;
     let host = host.filter(|host| host != "localhost").unwrap_or_else(|| "127.0.0.1".into());
@@ -148,14 +148,19 @@ fn backend(json: Json) -> Result<api::Registration, Unfit> {
         let reason = format!("`host` is {host:?}, whose address nobody here knows; give an address or a whole name");
         return Err(Unfit { field: "host".into(), reason });
     }
+    let unfit = |error: ForeignNameError| Unfit { field: "name".into(), reason: format!("`name` {error}") };
+    let (service, instance) =
+        (ServiceType::of_name(&name).map_err(unfit)?, InstanceName::of_name(&name).map_err(unfit)?);
+    let id = InstanceId::new(service, instance);
     Ok(api::Registration {
-        instance: Some(name.clone()),
+        instance: Some(id.instance().as_str().to_owned()),
         host: Some(host),
         protocol: Some(protocol.unwrap_or_else(|| "ws".into())),
         description,
         namespace,
+        txt: Some(api::Txt::of_names(&id, &name, &name)),
         lease: Some(LeaseWish::Seconds(0.0)),
-        ..api::Registration::new(name, port)
+        ..api::Registration::new(id.service_type().to_string(), port)
     })
 }
 
@@ -227,6 +232,11 @@ mod tests {
         let expected = [("substrate._substrate._tcp", "ws"), ("hub._hub._tcp", "wss")];
         assert_eq!(said, expected.map(|(id, protocol)| (id.to_owned(), Some(protocol))));
         assert!(entries.iter().all(|(_, r)| r.addresses[0].to_string() == "127.0.0.1"));
+        let entries = read_as("[[backend]]\nname = \"@scope/name\"\nport = 1\n", Holds::Backends).unwrap();
+        let (_, scoped) = &entries[0];
+        assert_eq!((scoped.service_name(), scoped.instance_name()), ("@scope/name", "@scope/name"));
+        let (line, reason) = read_as("[[backend]]\nport = 1\nname = \"\"\n", Holds::Backends).unwrap_err();
+        assert_eq!((line, reason.as_str()), (3, "`name` is empty"));
         let (line, reason) =
             read_as("[[backend]]\nname = \"a\"\nport = 1\nhost = \"redis\"\n", Holds::Backends).unwrap_err();
         assert!(line == 4 && reason.contains("give an address or a whole name"), "{line}: {reason}");

@@ -15,8 +15,8 @@ use super::Edge;
 use super::request::OverTls;
 use super::respond::{self, Refused};
 
-/// `GET /`
-pub(super) async fn welcome(State(edge): State<Arc<Edge>>, request: Request) -> String {
+/// What there is, for who asks for `/`.
+pub(super) fn welcome(edge: &Edge, request: &Request) -> String {
     let scheme = if request.extensions().get::<OverTls>().is_some() { "https" } else { "http" };
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8420");
     let zone = edge.terms.zones.first().map(ToString::to_string).unwrap_or_default();

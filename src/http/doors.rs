@@ -4,5 +4,34 @@
 //! every other, and in DNS. A name that DNS has no label for has a stand-in there (see `service`), and is itself again
 //! at every door.
 
+pub(super) mod plexus;
 pub(super) mod registro;
 pub(super) mod servreg;
+
+use crate::http::Edge;
+use crate::registry::{Applied, Condition, Operation, Refusal};
+use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType, Transport};
+
+impl Edge {
+    /// Registers for who has no session.
+    async fn registered(&self, registration: Registration, condition: Condition) -> Result<Applied, Refusal> {
+        self.claims.forget(&registration.id);
+        self.apply(Operation::Register { registration, origin: Origin::api(), owner: None, condition }).await
+    }
+}
+
+/// The same over TCP, which a door's own are, and over UDP.
+fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
+    let over_udp = ServiceType::new(id.service_type().service(), Some(Transport::Udp)).ok();
+    let over_udp = over_udp.map(|over_udp| InstanceId::new(over_udp, id.instance().clone()));
+    [Some(id.clone()), over_udp].into_iter().flatten()
+}
+
+/// An address, which needs no DNS, where there is one, else the name of the host.
+fn reached_at(instance: &Instance) -> String {
+    let address = instance.registration.addresses.first().map(ToString::to_string);
+    address.unwrap_or_else(|| match instance.host() {
+        Host::Label(label) => label.as_str().to_owned(),
+        Host::Foreign(name) => name.to_string().trim_end_matches('.').to_owned(),
+    })
+}

@@ -61,6 +61,11 @@ pub(super) fn bind_tls(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindEr
     bind_all(addresses, "HTTPS", "http.tls_listen")
 }
 
+/// Listeners for WebSockets.
+pub(super) fn bind_for_calls(addresses: &[SocketAddr]) -> Result<Vec<Listener>, BindError> {
+    bind_all(addresses, "JSON-RPC", "rpc.listen")
+}
+
 fn bind_all(
     addresses: &[SocketAddr],
     protocol: &'static str,
@@ -72,21 +77,20 @@ fn bind_all(
     addresses.iter().map(bind).collect()
 }
 
-/// Serves `listeners`, of which there may be none, each with what shakes hands where it is for TLS, until `stop`, then
-/// until their last connection has ended.
+/// Serves `listeners`, of which there may be none, each with its routes and with what shakes hands where it is for TLS,
+/// until `stop`, then until their last connection has ended.
 pub(super) async fn run(
-    listeners: Vec<(Listener, Option<TlsAcceptor>)>,
+    listeners: Vec<(Listener, Option<TlsAcceptor>, Router)>,
     config: &Config,
     connections: &Connections,
-    routes: Router,
     stop: &CancellationToken,
 ) {
     let mut loops = JoinSet::new();
-    for (listener, tls) in listeners {
+    for (listener, tls, routes) in listeners {
         let tasks = TaskTracker::new();
         let door = Door {
             connections: connections.clone(),
-            protocol: Protocol::new(config, routes.clone(), tasks.clone()),
+            protocol: Protocol::new(config, routes, tasks.clone()),
             tls,
             idle: config.idle_timeout,
             patience: config.request_timeout,

@@ -22,6 +22,7 @@ mod socket;
 mod watch;
 mod write;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -30,6 +31,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 
 use super::Edge;
 use super::handover::Handover;
@@ -40,10 +42,19 @@ use caller::Caller;
 use message::{dispatch, refusal};
 
 pub(super) use claims::Claims;
-pub(super) use message::{Call, Methods, Outcome, Params};
+pub(super) use message::{Answer, Call, Methods, Outcome, Params};
+pub(super) use socket::{Line, open};
 
 /// Where calls are posted.
 pub(super) const PATH: &str = "/rpc";
+
+/// `[rpc]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen for WebSockets alone: our methods at `/ws`, those of a Plexus registry at `/`.
+    pub listen: Vec<SocketAddr>,
+}
 
 /// `POST /rpc`
 pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, request: Request) -> Response {
@@ -53,14 +64,14 @@ pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, 
 }
 
 /// `GET /ws`
-pub(super) async fn open(
+pub(super) async fn connect(
     State(edge): State<Arc<Edge>>,
     Sender(sender): Sender,
     Extension(handover): Extension<Handover>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let caller = Caller::with_session(&edge, sender);
-    Ok(socket::open(edge, &handover, upgrade, caller)?)
+    Ok(open(edge, &handover, upgrade, caller)?)
 }
 
 /// The reply to what was posted, `None` where nothing may be said. The status is 200, whatever the reply says: the

@@ -15,15 +15,16 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, TxtValue};
+use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt};
 use crate::http::Edge;
 use crate::http::request::{Document, Sender};
 use crate::http::respond::{self, Refused, problem_of};
-use crate::registry::{Applied, Condition, Operation, Refusal, State as Published};
+use crate::registry::{Condition, Refusal, State as Published};
 use crate::service::{
-    self, ForeignNameError, Host, ID, Instance, InstanceId, InstanceName, Lease, NAME, Origin, Reported, ServiceType,
-    Status, Transport,
+    self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status, Transport,
 };
+
+use super::{of_any_transport, reached_at};
 
 /// What all paths begin with.
 const BASE: &str = "/registro/1.0/";
@@ -112,7 +113,7 @@ pub(in crate::http) async fn declare(
     let id = InstanceId::new(service_type, InstanceName::new(DECLARED).expect("a short text"));
     let registration = Registration {
         lease: Some(LeaseWish::of(Lease::UntilDeregistered)),
-        txt: Some(attributes(&id, &name, DECLARED)),
+        txt: Some(Txt::of_names(&id, &name, DECLARED)),
         ..starting(&id, DISCARD)
     };
     let registration = registration.accept(&edge.terms, sender, None)?;
@@ -148,7 +149,7 @@ pub(in crate::http) async fn register(
     let registration = Registration {
         host: Some(ip),
         lease: Some(LeaseWish::of(Lease::from(LEASE.clamp(leases.shortest, leases.longest)))),
-        txt: Some(attributes(&id, &name, &instance)),
+        txt: Some(Txt::of_names(&id, &name, &instance)),
         ..starting(&id, port)
     };
     let registration = registration.accept(&edge.terms, sender, None)?;
@@ -208,11 +209,6 @@ pub(in crate::http) fn without_slash(uri: &Uri) -> Option<Response> {
 }
 
 impl Edge {
-    async fn registered(&self, registration: service::Registration, condition: Condition) -> Result<Applied, Refusal> {
-        self.claims.forget(&registration.id);
-        self.apply(Operation::Register { registration, origin: Origin::api(), owner: None, condition }).await
-    }
-
     /// What the doors hold of an instance; other sources are not for them to change.
     fn held(&self, name: &str, instance: &str) -> Result<Arc<Instance>, Rejected> {
         let id = InstanceId::new(service_type(name)?, instance_name(instance)?);
@@ -238,17 +234,6 @@ fn starting(id: &InstanceId, port: u16) -> Registration {
     }
 }
 
-/// What stands for something else has that along.
-fn attributes(id: &InstanceId, app: &str, instance: &str) -> Txt {
-    let mut txt = Vec::new();
-    for (key, name, label) in [(NAME, app, id.service_type().service()), (ID, instance, id.instance().as_str())] {
-        if name != label {
-            txt.push((key.to_owned(), TxtValue::Text(name.to_owned())));
-        }
-    }
-    Txt(txt)
-}
-
 fn service_type(name: &str) -> Result<ServiceType, Problem> {
     ServiceType::of_name(name).map_err(|error| refused("the name of the app", &error))
 }
@@ -271,13 +256,6 @@ fn exists(name: &str) -> Problem {
 fn no_such_app(name: &str) -> Problem {
     let detail = format!("there is no app {:?}; declare it with POST {BASE}apps", respond::excerpt(name));
     Problem::new(Kind::NotRegistered, detail)
-}
-
-/// The same over TCP, which a door's own are, and over UDP.
-fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
-    let over_udp = ServiceType::new(id.service_type().service(), Some(Transport::Udp)).ok();
-    let over_udp = over_udp.map(|over_udp| InstanceId::new(over_udp, id.instance().clone()));
-    [Some(id.clone()), over_udp].into_iter().flatten()
 }
 
 /// The effective instances of a service, over either transport, and what declares it.
@@ -318,14 +296,9 @@ fn gathered<'a>(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Result<Ve
 
 fn shown(instance: &Instance) -> Shown {
     let registration = &instance.registration;
-    let address = registration.addresses.first().map(ToString::to_string);
-    let ip = address.unwrap_or_else(|| match instance.host() {
-        Host::Label(label) => label.as_str().to_owned(),
-        Host::Foreign(name) => name.to_string().trim_end_matches('.').to_owned(),
-    });
     Shown {
         id: registration.instance_name().to_owned(),
-        ip,
+        ip: reached_at(instance),
         port: registration.port.get(),
         status: instance.status(),
         last_renewal: instance.renewed_at().0 / 1000,

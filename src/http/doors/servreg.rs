@@ -20,7 +20,9 @@ use crate::http::request::Sender;
 use crate::http::respond::problem_of;
 use crate::http::rpc::{Call, Methods, Outcome, Params, posted};
 use crate::registry::{Condition, Operation, Slot, State as Published};
-use crate::service::{Glob, Host, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType, Transport};
+use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType, Transport};
+
+use super::reached_at;
 
 /// Where calls are posted.
 pub(in crate::http) const PATH: &str = "/api";
@@ -101,9 +103,7 @@ impl Caller<'_> {
         let is_known = |instance: &Arc<Instance>| instance.facts.lapsed.is_none();
         let known = state.get(&id).and_then(|slot| slot.of_origin(&origin)).is_some_and(is_known);
         let registration = self.registration(&id, &name, place).accept(&self.edge.terms, self.sender, None)?;
-        self.edge.claims.forget(&id);
-        let operation = Operation::Register { registration, origin: origin.clone(), owner: None, condition };
-        self.edge.apply(operation).await.map_err(|refusal| problem_of(&refusal))?;
+        self.edge.registered(registration, condition).await.map_err(|refusal| problem_of(&refusal))?;
         if !known {
             // To find where it was takes a look at all: only what is new has moved.
             let looking = Arc::clone(self.edge);
@@ -245,10 +245,5 @@ fn shown(instance: &Instance) -> Value {
             return json!({"host": host.trim_matches(['[', ']']), "port": port});
         }
     }
-    let address = instance.registration.addresses.first().map(ToString::to_string);
-    let host = address.unwrap_or_else(|| match instance.host() {
-        Host::Label(label) => label.as_str().to_owned(),
-        Host::Foreign(name) => name.to_string().trim_end_matches('.').to_owned(),
-    });
-    json!({"host": host, "port": port})
+    json!({"host": reached_at(instance), "port": port})
 }
