@@ -10,6 +10,7 @@
 //! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
 
 mod accept;
+mod check;
 mod event;
 mod explanation;
 mod heartbeat;
@@ -28,6 +29,7 @@ mod summary;
 mod txt;
 
 pub use accept::Terms;
+pub use check::Check;
 pub use event::{BadPosition, Event, News, Position};
 pub use explanation::{Candidate, Datum, Explained, Explanation, Reply, Size};
 pub use heartbeat::{Heartbeat, Outcome, StatusWish};

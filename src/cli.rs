@@ -1,11 +1,12 @@
 //! The command line: one file per subcommand, one for what reaches the terminal, one for what scripts are told, and
 //! three for what is between a process and its system: signals, descriptors and the log. What several subcommands take
-//! is in `filter` and `details`.
+//! is in `filter` and `details`, what is to be checked in `checked`.
 //!
 //! Commands other than `serve` and `browse` talk HTTP through the client library. None opens the database: they work
 //! from any machine, and beside a running registry.
 
 mod browse;
+mod checked;
 mod config;
 mod deregister;
 mod descriptors;

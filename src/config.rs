@@ -24,6 +24,7 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{FileFault, Terms};
+use crate::checks;
 use crate::dns;
 use crate::files;
 use crate::http;
@@ -58,6 +59,8 @@ pub struct Config {
     pub rpc: http::RpcConfig,
     /// `[mdns]`
     pub mdns: mdns::Config,
+    /// `[checks]`
+    pub checks: checks::Config,
     /// `[tls]`
     pub tls: tls::Config,
     /// `[files]`
@@ -145,6 +148,7 @@ impl Default for Config {
             http: http::Config::default(),
             rpc: http::RpcConfig::default(),
             mdns: mdns::Config::default(),
+            checks: checks::Config::default(),
             tls: tls::Config::default(),
             files: files::Config::default(),
             own: own::Config::default(),
@@ -163,7 +167,8 @@ impl Config {
 
     /// What registrations are held to.
     pub fn terms(&self) -> Terms {
-        Terms { zones: self.zone.domains.as_slice().into(), leases: self.lease.limits() }
+        let (leases, checks) = (self.lease.limits(), self.checks.reach());
+        Terms { zones: self.zone.domains.as_slice().into(), leases, checks }
     }
 
     /// The keys whose values differ from those of `other`.

@@ -35,6 +35,7 @@ pub mod store;
 
 pub mod registry;
 
+pub mod checks;
 pub mod dns;
 pub mod files;
 pub mod http;

@@ -148,12 +148,12 @@ fn beside(item: &str, terms: &Terms) -> Result<Registration, BindError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::LeaseLimits;
+    use crate::service::{LeaseLimits, Reach};
 
     fn terms() -> Terms {
         let day = Duration::from_hours(24);
         let leases = LeaseLimits { default: Duration::from_mins(1), shortest: Duration::from_secs(5), longest: day };
-        Terms { zones: ["registry.local".parse().unwrap()].into(), leases }
+        Terms { zones: ["registry.local".parse().unwrap()].into(), leases, checks: Reach::Anywhere }
     }
 
     /// What is said of a registry that listens there: type, port and addresses.

@@ -44,7 +44,7 @@ use self::clock::Clock;
 use self::guard::Guard;
 use self::renewal::renew_in_place;
 use self::shared::Shared;
-use self::table::Table;
+use self::table::{Limits, Table};
 use self::writer::Call;
 use crate::metrics::Metrics;
 use crate::service::{Cause, Change, Instance, InstanceId, LeaseLimits, Revision, UnixMillis};
@@ -74,6 +74,8 @@ pub struct Config {
     pub reap: Duration,
     /// Instances that may be listed, of all sources together.
     pub max_instances: usize,
+    /// Of them those that the registry may have to check: what a stranger registers once is checked over and over.
+    pub max_checked: usize,
     /// `[lease.guard]`
     pub guard: GuardConfig,
 }
@@ -87,6 +89,8 @@ impl Default for Config {
             reap: Duration::from_mins(10),
             // A bit more than a GB of memory: enough for any fleet, and an end for a flood.
             max_instances: 2_000_000,
+            // At the usual interval a thousand checks a second.
+            max_checked: 10_000,
             guard: GuardConfig::default(),
         }
     }
@@ -116,7 +120,7 @@ impl Registry {
         let Opened { store, contents: Contents { instances, clock, revision, history } } = opened;
         // What was not saved is gone, so what is listed now is something new.
         let revision = Revision(revision.0 + 1);
-        let mut table = Table::new(revision, config.max_instances, config.reap).guarding(Guard::new(&config.guard));
+        let mut table = Table::new(revision, Limits::of(config), config.reap).guarding(Guard::new(&config.guard));
         let mut zone = zone.clone().at(revision);
         for part in instances {
             let listed = part?.into_iter().map(|instance| {

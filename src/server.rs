@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Explained, FileFault, Reloaded, Terms};
+use crate::checks::Checks;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
@@ -40,6 +41,7 @@ pub struct Server {
     dns: Dns,
     http: Http,
     mdns: Mdns,
+    checks: Checks,
     files: Files,
     own: Own,
     tls: Tls,
@@ -87,6 +89,7 @@ impl Server {
         let mdns = Mdns::bind(&config.mdns)?;
         let tls = Tls::open(&config.tls, &config.data_dir, &certificate_names(config, &dns, &http))?;
         let opened = Store::open(&config.store, &config.data_dir)?;
+        let checks = Checks::bind(&config.checks);
         let files = Files::bind(&config.files, &config.data_dir);
         let addresses = dns.name_server_addresses();
         let zone = Snapshot::new(&config.zone, &addresses);
@@ -97,11 +100,12 @@ impl Server {
         dns.name_metrics(&mut metrics, registry.clone());
         http.name_metrics(&mut metrics);
         mdns.name_metrics(&mut metrics);
+        checks.name_metrics(&mut metrics);
         files.name_metrics(&mut metrics);
         let (terms, reread) = (config.terms(), Reread::default());
         let at = Whereabouts { http: http.addresses(), dns: dns.addresses().to_vec(), reachable: addresses };
         let own = Own::bind(&config.own, &terms, &at)?;
-        Ok(Self { dns, http, mdns, files, own, tls, terms, here, reread, metrics, registry, writer })
+        Ok(Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, metrics, registry, writer })
     }
 
     /// Whenever its files are read again, the settings are as well, by `reread`: it gives those that differ from what
@@ -158,7 +162,7 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, files, own, tls, terms, here, reread, metrics, registry, writer } = self;
+        let Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, metrics, registry, writer } = self;
         let (identity, held, known) = (tls.identity(), terms.clone(), registry.clone());
         let neighbours = Neighbours {
             name_server: Arc::new(dns.messages(&registry)),
@@ -170,6 +174,7 @@ impl Server {
             dns: Room::open("DNS", |stop| dns.run(registry.clone(), identity.clone(), stop)),
             http: Room::open("HTTP", |stop| http.run(known, terms, neighbours, identity, stop)),
             mdns: Room::open("mDNS", |stop| mdns.run(registry.clone(), stop)),
+            checks: Room::open("checks", |stop| checks.run(registry.clone(), stop)),
             files: Room::open("files", |stop| files.run(registry.clone(), held, here, reread, stop)),
             own: Room::open("self", |stop| own.run(registry.clone(), stop)),
             tls: Room::open("TLS", |stop| tls.run(stop)),

@@ -19,6 +19,7 @@ mod lease;
 mod name;
 mod network;
 mod origin;
+mod probe;
 mod rare;
 mod registration;
 mod service_pattern;
@@ -40,6 +41,7 @@ pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_la
 pub(crate) use name::{LABEL_MAX, NAME_MAX, cmp_folded, hash_folded};
 pub(crate) use network::network;
 pub use origin::{Origin, Source};
+pub use probe::{Inquiry, Probe, ProbeError, Reach};
 pub use rare::{Rare, Usual};
 pub use registration::{Details, InstanceId, Registration};
 pub use service_pattern::ServicePattern;

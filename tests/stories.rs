@@ -7,6 +7,8 @@ mod support;
 
 mod stories {
     mod checklist;
+    mod checks;
+    mod checks_crowd;
     mod cli;
     mod cli_register;
     mod cli_run;

@@ -5,10 +5,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::service::{
-    self, Address, AddressError, Details, DomainName, Host, HostLabel, InstanceId, InstanceName, LeaseLimits, Reported,
-    ServiceType, Subtype, Tag, TxtError, Version,
+    self, Address, AddressError, Details, DomainName, Host, HostLabel, InstanceId, InstanceName, Lease, LeaseLimits,
+    Reach, Reported, ServiceType, Subtype, Tag, TxtError, Version,
 };
 
+use super::check::Checked;
 use super::invalid::{Fault, Invalid, shorten};
 use super::registration::{Registration, ReportedStatus};
 use super::txt::Txt;
@@ -29,6 +30,16 @@ pub struct Terms {
     pub zones: Arc<[DomainName]>,
     /// Which leases are granted.
     pub leases: LeaseLimits,
+    /// Where checks may go.
+    pub checks: Reach,
+}
+
+impl Terms {
+    /// Those of what an administrator wrote down: checks may go anywhere.
+    #[must_use]
+    pub fn of_the_administrator(&self) -> Self {
+        Self { checks: Reach::Anywhere, ..self.clone() }
+    }
 }
 
 impl Registration {
@@ -45,7 +56,13 @@ impl Registration {
         let (host, addresses) = self.target(terms, sender)?;
         let instance = self.instance_name(path, &host, port)?;
         let lease = self.lease.as_ref().map(super::LeaseWish::read).transpose();
-        let lease = lease.and_then(|wish| terms.leases.grant(wish)).map_err(|e| Invalid::new("lease", e))?;
+        // What is checked need not be able to say anything.
+        let unasked = self.check.as_ref().map(|_| Lease::UntilDeregistered);
+        let lease =
+            lease.and_then(|wish| terms.leases.grant(wish.or(unasked))).map_err(|e| Invalid::new("lease", e))?;
+        let checked = Checked { addresses: &addresses, port, lease, sender };
+        let probe = self.check.as_ref().map(|check| check.accept(&checked, &terms.checks)).transpose();
+        let probe = probe.map_err(|invalid| invalid.within("check"))?;
         let txt = self.txt.as_ref().map_or_else(|| Ok(service::Txt::default()), read_txt)?;
         let version = self.version.as_deref().map(Version::new).transpose().map_err(|e| Invalid::new("version", e))?;
         let registration = service::Registration {
@@ -64,6 +81,7 @@ impl Registration {
                 path: plain_text("path", self.path)?,
                 description: plain_text("description", self.description)?,
                 namespace: plain_text("namespace", self.namespace)?,
+                probe: probe.map(Box::new),
             }
             .into(),
             lease,
@@ -240,7 +258,8 @@ pub(super) mod tests {
             shortest: Duration::from_secs(5),
             longest: Duration::from_hours(24),
         };
-        Terms { zones: ["registry.local".parse().unwrap()].into(), leases }
+        let checks = Reach::Within(["10.0.0.0/8", "127.0.0.0/8"].map(|network| network.parse().unwrap()).into());
+        Terms { zones: ["registry.local".parse().unwrap()].into(), leases, checks }
     }
 
     fn accept_at(text: &str, path: Option<&InstanceId>) -> Result<service::Registration, Invalid> {
@@ -260,6 +279,16 @@ pub(super) mod tests {
         assert_eq!(r.addresses[0].to_string(), "10.0.0.7");
         assert_eq!(r.lease.as_millis(), 60_000);
         assert_eq!((r.priority, r.weight, r.reported), (0, 0, Reported::Up));
+    }
+
+    #[test]
+    fn what_is_checked_stays_until_it_is_deregistered_unless_it_says_how_long() {
+        let lease = |members: &str| {
+            let text = format!(r#"{{"service": "a", "port": 80, "check": {{"http": "/health"}}{members}}}"#);
+            accept(&text).unwrap().lease
+        };
+        assert_eq!(lease(""), Lease::UntilDeregistered);
+        assert_eq!(lease(r#", "lease": 20"#).as_millis(), 20_000);
     }
 
     #[test]
@@ -359,6 +388,19 @@ pub(super) mod tests {
             (r#""namespace": "a\nb""#, Kind::InvalidText, "`namespace` has the control character U+000A"),
             (r#""subtypes": ["a.b"]"#, Kind::InvalidSubtype, "`subtypes[0]` has '.'"),
             (&format!(r#""tags": ["ok", "{long}"]"#), Kind::InvalidTag, "`tags[1]` is 65 octets long"),
+            (r#""check": {}"#, Kind::InvalidCheck, "`check` asks for nothing or for two things"),
+            (r#""check": {"tcp": true, "http": "/"}"#, Kind::InvalidCheck, "`check` asks for nothing or for two"),
+            (r#""check": {"http": "health"}"#, Kind::InvalidCheck, "`check.http` is no path such as /health"),
+            (r#""check": {"http": "http://h:2/"}"#, Kind::InvalidCheck, "`check.http` names port 2; checks go to"),
+            (r#""check": {"http": "http://10.0.0.8/"}"#, Kind::InvalidCheck, "`check.http` names 10.0.0.8, which is"),
+            (r#""check": {"tcp": true, "interval": 0}"#, Kind::InvalidCheck, "`check.interval` is 0s; from 1s to 1h"),
+            (r#""check": {"tcp": true, "timeout": "x"}"#, Kind::InvalidCheck, "`check.timeout` is no duration; give"),
+            (r#""check": {"tcp": true, "failures": 0}"#, Kind::InvalidCheck, "`check.failures` is 0; from 1 to 100"),
+            (r#""check": {"udp": true}"#, Kind::UnknownField, "`check.udp` is not a field; the fields are http, tcp"),
+            (r#""check": {"tcp": true}, "lease": 19"#, Kind::InvalidCheck, "`check.interval` is 10s, too long for"),
+            (r#""check": {"tcp": true}, "host": "a.org""#, Kind::InvalidCheck, "`check` cannot be made of a host out"),
+            (r#""check": {"tcp": true}, "host": "192.0.2.1""#, Kind::InvalidCheck, "is in none of the networks"),
+            (r#""check": {"tcp": true}, "host": "127.0.0.1""#, Kind::InvalidCheck, "is the registry's own machine"),
             (r#""version": "3.x""#, Kind::InvalidVersion, "`version` is no exact semantic version"),
         ] {
             let error = accept(&format!(r#"{{"service": "auth", "port": 1, {member}}}"#)).expect_err(member);

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::service::{
-    self, Address, Check, Host, InstanceId, Reported, ServiceType, Source, Status, Transport, UnixMillis,
-};
+use crate::service::{self, Address, Host, InstanceId, Reported, ServiceType, Source, Status, Transport, UnixMillis};
 
 use super::accept::Terms;
+use super::check::Check;
 use super::lease::LeaseWish;
 use super::txt::Txt;
 
@@ -75,6 +74,9 @@ pub struct Instance {
     pub owner: Option<String>,
     /// Seconds; 0 for until deregistered.
     pub lease: LeaseWish,
+    /// How the registry checks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// When it was first registered.
     pub registered_at: Timestamp,
     /// When it was last registered or renewed.
@@ -123,6 +125,7 @@ impl Instance {
             origin: Some(instance.origin.name()).filter(|name| !name.is_empty()).map(str::to_owned),
             owner: instance.owner.as_deref().map(str::to_owned),
             lease: LeaseWish::of(said.lease),
+            check: details.probe.as_deref().map(Check::of),
             registered_at: timestamp(instance.registered_at),
             renewed_at: timestamp(instance.renewed_at()),
             expires_at: expires_at.map(timestamp),
@@ -162,8 +165,9 @@ fn reason(instance: &service::Instance) -> Option<String> {
             || "its lease lapsed".to_owned(),
             |why| format!("its lease lapsed; in DNS for one more, since {why}"),
         )),
-        Check::Failing(why) => Some(format!("failing: {why}")),
-        Check::None | Check::Passing => instance.withheld().map(|w| w.to_string()),
+        service::Check::Failing(why) => Some(format!("failing: {why}")),
+        service::Check::Awaited => Some("its first check has not passed yet".into()),
+        service::Check::None | service::Check::Passing => instance.withheld().map(|w| w.to_string()),
     }
 }
 
@@ -206,7 +210,7 @@ mod tests {
             shown.facts = facts.into();
             Instance::of(&shown, None, &terms()).reason.unwrap_or_default()
         };
-        let failing = Check::Failing("timeout".into());
+        let failing = service::Check::Failing("timeout".into());
         assert_eq!(reason(Facts::default()), "");
         assert_eq!(reason(Facts { check: failing.clone(), ..Facts::default() }), "failing: timeout");
         let lapsed = Facts { lapsed: Some(Moment(1)), check: failing, ..Facts::default() };

@@ -6,7 +6,8 @@ use serde::de::{self, Expected, Unexpected};
 use thiserror::Error;
 
 use crate::service::{
-    AddressError, HostError, InstanceNameError, LeaseError, ServiceTypeError, SubtypeError, TxtError, VersionError,
+    AddressError, HostError, InstanceNameError, LeaseError, ProbeError, ServiceTypeError, SubtypeError, TxtError,
+    VersionError,
 };
 
 use super::kind::Kind;
@@ -82,6 +83,9 @@ pub enum Fault {
     /// Of `lease`.
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    /// Of `check`.
+    #[error(transparent)]
+    Check(#[from] ProbeError),
     /// Of `txt`.
     #[error(transparent)]
     Txt(#[from] TxtError),
@@ -165,6 +169,7 @@ impl Invalid {
             }
             Fault::ForeignAddresses(_) => Kind::ForeignAddresses,
             Fault::Lease(_) => Kind::InvalidLease,
+            Fault::Check(_) => Kind::InvalidCheck,
             Fault::Txt(_) | Fault::Base64 => Kind::InvalidTxt,
             Fault::Subtype(_) => Kind::InvalidSubtype,
             Fault::Tag(_) => Kind::InvalidTag,

@@ -59,6 +59,7 @@ kinds! {
     InvalidAddress     422 "invalid-address"      "An address cannot be served"
     ForeignAddresses   422 "foreign-addresses"    "A foreign host takes no addresses"
     InvalidLease       422 "invalid-lease"        "The lease is not granted"
+    InvalidCheck       422 "invalid-check"        "The check is not made"
     InvalidTxt         422 "invalid-txt"          "The TXT attributes are not allowed"
     InvalidSubtype     422 "invalid-subtype"      "A subtype is not allowed"
     InvalidTag         422 "invalid-tag"          "A tag is not allowed"

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Transport};
 
+use super::check::Check;
 use super::lease::LeaseWish;
 use super::txt::Txt;
 
@@ -59,9 +60,12 @@ pub struct Registration {
     /// For programs that group instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Seconds, a text with a unit, or 0 for until deregistered. Default: the server's.
+    /// Seconds, a text with a unit, or 0 for until deregistered. Default: the server's; until deregistered with a check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseWish>,
+    /// How the registry finds out by itself whether it serves. Default: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// Default: up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ReportedStatus>,
@@ -101,6 +105,7 @@ impl Registration {
             description: text(&details.description),
             namespace: text(&details.namespace),
             lease: Some(LeaseWish::of(instance.registration.lease)),
+            check: details.probe.as_deref().map(Check::of),
             status: Some(match instance.facts.reported {
                 service::Reported::Starting => ReportedStatus::Starting,
                 service::Reported::Up | service::Reported::Left => ReportedStatus::Up,

@@ -14,10 +14,11 @@ pub(super) fn allow(config: &Config) {
     let limits = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
     let allowed = if raised.is_ok() { limits.maximum } else { limits.current };
-    let needed = (config.http.connections + config.dns.tcp_connections) as u64 + OTHER_DESCRIPTORS;
+    let needed =
+        (config.http.connections + config.dns.tcp_connections + config.checks.concurrency) as u64 + OTHER_DESCRIPTORS;
     if let Some(allowed) = allowed.filter(|allowed| *allowed < needed) {
         warn!(
-            "{allowed} files may be open, and http.connections and dns.tcp_connections may need {needed}: raise the \
+            "{allowed} files may be open, and http.connections, dns.tcp_connections and checks.concurrency may need {needed}: raise the \
              limit (ulimit -n, LimitNOFILE=) or lower them"
         );
     }

@@ -81,6 +81,7 @@ impl Details {
             description: self.description,
             namespace: self.namespace,
             lease: self.lease.map(LeaseWish::Text),
+            check: None,
             status: None,
         }
     }

@@ -11,6 +11,7 @@ use crate::client::{self, Client, Registration, Standing};
 use crate::service::{DomainName, ServiceType};
 
 use super::Registry;
+use super::checked::Checked;
 use super::details::Details;
 use super::failure::Failure;
 use super::output;
@@ -33,6 +34,11 @@ pub(super) struct Register {
     #[command(flatten)]
     details: Details,
     #[command(flatten)]
+    checked: Checked,
+    /// Register it and end: it stays for its lease, or with a check until it is deregistered.
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
     registry: Registry,
     /// Print the answers of the registry, each as a line of JSON.
     #[arg(long)]
@@ -43,8 +49,13 @@ impl Register {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
         let client = self.registry.client()?;
-        let mut voice = Voice { json: self.json, dns: self.registry.dns(), told: None };
-        let wanted = self.details.registration(self.service, self.port);
+        let mut voice = Voice { json: self.json, once: self.once, dns: self.registry.dns(), told: None };
+        let check = self.checked.check();
+        let wanted = api::Registration { check, ..self.details.registration(self.service, self.port) };
+        if self.once {
+            let heartbeat = client.heartbeat(&wanted).await?;
+            return voice.tell(&Standing::Registered(heartbeat));
+        }
         let mut first = pin!(client.register(wanted.clone()));
         let registration = tokio::select! {
             done = &mut first => done?,
@@ -104,6 +115,7 @@ async fn end(registration: Registration, signals: &mut Signals) -> Result<(), Fa
 #[derive(Debug)]
 struct Voice {
     json: bool,
+    once: bool,
     /// How to point dig at the registry, where that is known.
     dns: Option<String>,
     told: Option<Told>,
@@ -145,7 +157,8 @@ impl Voice {
             None => "no lease".to_owned(),
         };
         let (name, status) = (heartbeat.name.trim_end_matches('.'), heartbeat.status.as_str());
-        output::line(&format!("registered{again}: {name} ({status}, {lease}); Ctrl-C deregisters"))?;
+        let end = if self.once { "" } else { "; Ctrl-C deregisters" };
+        output::line(&format!("registered{again}: {name} ({status}, {lease}){end}"))?;
         if let (Some(dns), Some(name), None) = (&self.dns, type_name(&heartbeat.name), &self.told) {
             output::line(&format!("see it: dig {dns} SRV {}", name.trim_end_matches('.')))?;
         }

@@ -36,6 +36,8 @@ pub(super) fn check_counts(config: &Config) -> Result<(), ConfigError> {
     let (http, dns, mdns) = (&config.http, &config.dns, &config.mdns);
     let counts = [
         ("lease.max_instances", config.lease.max_instances, 1, MOST_INSTANCES),
+        ("lease.max_checked", config.lease.max_checked, 0, MOST_INSTANCES),
+        ("checks.concurrency", config.checks.concurrency, 1, MOST_CONNECTIONS),
         ("lease.guard.share", config.lease.guard.share.into(), 1, 100),
         ("lease.guard.instances", config.lease.guard.instances, 1, MOST_INSTANCES),
         ("http.body_limit", http.body_limit, 1, MOST_OCTETS),

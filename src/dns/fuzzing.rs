@@ -19,7 +19,7 @@ use super::respond::respond as respond_in_place;
 use super::transport::Transport;
 use crate::api;
 use crate::service::{
-    Address, Cause, Change, DomainName, Instance, LeaseLimits, Moment, Origin, Registration, Revision, Source,
+    Address, Cause, Change, DomainName, Instance, LeaseLimits, Moment, Origin, Reach, Registration, Revision, Source,
     UnixMillis,
 };
 use crate::zone::{self, Snapshot};
@@ -142,7 +142,7 @@ fn many(n: u16) -> api::Registration {
 fn registered(registration: api::Registration, origin: Origin, zones: &[DomainName], number: u64) -> Change {
     let minute = Duration::from_mins(1);
     let leases = LeaseLimits { default: minute, shortest: minute, longest: minute };
-    let terms = api::Terms { zones: zones.into(), leases };
+    let terms = api::Terms { zones: zones.into(), leases, checks: Reach::Anywhere };
     let sender = [10, 1, 0, u8::try_from(number % 250).expect("below 256")].into();
     let registration: Registration = registration.accept(&terms, sender, None).expect("a registration");
     let (id, revision) = (registration.id.clone(), Revision(number));

@@ -68,6 +68,7 @@ pub(super) fn read(text: &str, holds: Holds, terms: &Terms, here: IpAddr) -> Res
     let key = if holds == Holds::Backends { "backend" } else { "service" };
     let table =
         DeTable::parse(text).map_err(|e| Wrong::at(text, e.span().map_or(0, |span| span.start), e.message()))?;
+    let terms = &terms.of_the_administrator();
     let mut entries = Entries::new();
     let mut ids = HashSet::new();
     for (name, value) in table.into_inner() {
@@ -170,12 +171,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::service::{Lease, LeaseLimits};
+    use crate::service::{Lease, LeaseLimits, Reach};
 
     fn read_as(text: &str, holds: Holds) -> Result<Entries, (usize, String)> {
         let day = Duration::from_hours(24);
         let leases = LeaseLimits { default: Duration::from_mins(1), shortest: Duration::from_secs(5), longest: day };
-        let terms = Terms { zones: ["registry.local".parse().unwrap()].into(), leases };
+        let terms = Terms { zones: ["registry.local".parse().unwrap()].into(), leases, checks: Reach::Anywhere };
         let read = read(text, holds, &terms, Ipv4Addr::new(10, 0, 0, 1).into());
         read.map_err(|wrong| (wrong.line.unwrap(), wrong.reason))
     }

@@ -16,7 +16,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::api::{self, Candidate, Datum, Explained, Explanation, invalid_parameter, unknown_parameter};
 use crate::registry::Slot;
-use crate::service::{Check, DomainName, Host, Instance, NameError, Registration, Status, UnixMillis};
+use crate::service::{Check, DomainName, Host, Instance, NameError, Registration, Reported, Status, UnixMillis};
 use crate::zone::{Question, Subject, rtype};
 
 use super::Edge;
@@ -212,13 +212,14 @@ fn not_served(instance: &Instance, lapsed_at: impl FnOnce() -> Option<UnixMillis
     let reason = match instance.status() {
         _ if instance.is_served() => return None,
         Status::Up => return instance.withheld().map(|withheld| (withheld.to_string(), None)),
-        Status::Starting => "it says that it is starting".to_owned(),
+        Status::Starting if facts.reported == Reported::Starting => "it says that it is starting".to_owned(),
+        Status::Starting => "its first check has not passed yet".to_owned(),
         Status::OutOfService if facts.drained => "drained by an operator".to_owned(),
         Status::OutOfService => "it left".to_owned(),
         Status::Down => match &facts.check {
             _ if facts.lapsed.is_some() => return Some(("its lease lapsed".to_owned(), lapsed_at())),
             Check::Failing(reason) => format!("its check fails: {reason}"),
-            Check::None | Check::Passing => "down".to_owned(),
+            Check::None | Check::Awaited | Check::Passing => "down".to_owned(),
         },
     };
     Some((reason, facts.since))

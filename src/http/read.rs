@@ -116,7 +116,7 @@ mod tests {
     use crate::api::{Explained, FileFault, Json, Registration, Reloaded, Terms};
     use crate::http::metrics::Requests;
     use crate::registry::{self, Condition, Operation, Registry};
-    use crate::service::{DomainName, Origin, Source};
+    use crate::service::{DomainName, Origin, Reach, Source};
     use crate::store::{self, Store};
     use crate::zone::{self, Snapshot};
 
@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_higher_source_hides_is_shown_beneath() {
         let (settings, zone) = (registry::Config::default(), zone::Config::default());
-        let terms = Terms { zones: zone.domains.as_slice().into(), leases: settings.limits() };
+        let terms = Terms { zones: zone.domains.as_slice().into(), leases: settings.limits(), checks: Reach::Anywhere };
         let opened = Store::open(&store::Config { url: "memory:".into() }, Path::new("")).unwrap();
         let (registry, writer) = Registry::open(&settings, opened, &Snapshot::new(&zone, &[])).unwrap();
         let stop = CancellationToken::new();

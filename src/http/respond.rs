@@ -60,7 +60,7 @@ pub(super) fn problem_of(refusal: &Refusal) -> Problem {
         Refusal::NotYours(_) => Problem::new(Kind::NotYours, said),
         Refusal::Store(_) => Problem::new(Kind::StoreFailed, said),
         Refusal::Busy => Problem::new(Kind::Busy, said),
-        Refusal::Full(_) => Problem::new(Kind::Full, said),
+        Refusal::Full(_) | Refusal::ChecksFull(_) => Problem::new(Kind::Full, said),
         Refusal::Stopped => Problem::new(Kind::ShuttingDown, said),
     }
 }
@@ -161,6 +161,7 @@ mod tests {
             (store(), 503, Some("5")),
             (Refusal::Busy, 503, Some("1")),
             (Refusal::Full(7), 507, None),
+            (Refusal::ChecksFull(7), 507, None),
             (Refusal::Stopped, 503, Some("5")),
         ] {
             let response = Refused::from(refusal.clone()).into_response();

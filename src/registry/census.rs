@@ -2,12 +2,13 @@
 
 use crate::service::{Instance, Source, Status};
 
-/// How many instances there are of each source and status, those beneath another's included.
+/// How many instances there are of each source and status, and how many are checked, those beneath another's included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     counts: [[usize; Status::ALL.len()]; Source::ALL.len()],
     /// Of those that are down: which DNS has for one more lease, because most of their service lapsed at once.
     pub kept: usize,
+    checked: usize,
 }
 
 impl Census {
@@ -16,10 +17,12 @@ impl Census {
         if let Some(after) = after {
             *self.count(after) += 1;
             self.kept += usize::from(after.facts.kept.is_some());
+            self.checked += usize::from(after.is_checked());
         }
         if let Some(before) = before {
             *self.count(before) -= 1;
             self.kept -= usize::from(before.facts.kept.is_some());
+            self.checked -= usize::from(before.is_checked());
         }
     }
 
@@ -32,6 +35,11 @@ impl Census {
     /// How many have this status.
     pub fn of_status(&self, status: Status) -> usize {
         self.counts.iter().map(|of_source| of_source[status as usize]).sum()
+    }
+
+    /// Those that the registry checks.
+    pub fn checked(&self) -> usize {
+        self.checked
     }
 
     fn count(&mut self, instance: &Instance) -> &mut usize {

@@ -37,6 +37,7 @@ impl Flip {
     pub fn first(instance: &Instance) -> Self {
         let status = match instance.registration.reported {
             Reported::Starting => Status::Starting,
+            Reported::Up if instance.registration.details.probe.is_some() => Status::Starting,
             Reported::Up => Status::Up,
             Reported::Left => Status::OutOfService,
         };
@@ -114,7 +115,7 @@ impl Kept {
         }
         let reason = after.as_ref().and_then(|instance| match &instance.facts.check {
             Check::Failing(why) => Some(Arc::clone(why)),
-            Check::None | Check::Passing => instance.facts.kept.clone(),
+            Check::None | Check::Awaited | Check::Passing => instance.facts.kept.clone(),
         });
         let source = after.as_ref().or(before.as_ref()).expect("a change has a side").origin.source();
         if let Some(before) = before.as_ref().filter(|_| !self.of.contains_key(id)) {

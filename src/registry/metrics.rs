@@ -54,6 +54,7 @@ fn content(page: &mut Page<'_>, registry: &Registry) -> fmt::Result {
         "Instances that lapsed and are in DNS for one more lease, since most of their service did (lease.guard)",
         [([], state.census.kept)],
     )?;
+    page.gauge("checked_instances", "Instances that the registry checks", [([], state.census.checked())])?;
     let sizes = state.zone.sizes();
     page.gauge(
         "service_types",

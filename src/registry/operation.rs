@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::service::{Instance, InstanceId, Origin, Registration, Revision, Source};
+use crate::service::{Check, Instance, InstanceId, Origin, Registration, Revision, Source};
 
 /// What is asked of the writer. Operations of one call are applied in order, atomically each.
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// Upsert of a whole registration; renews the lease in any case.
     ///
-    /// It lifts `left`, but neither a drain nor a failing check: those are not the service's to lift.
+    /// It lifts `left`, but neither a drain nor a failing check: those are not the service's to lift. What another
+    /// place or another question is checked by is yet to pass.
     Register {
         /// What the service says.
         registration: Registration,
@@ -33,7 +34,17 @@ pub enum Operation {
         /// What must hold.
         condition: Condition,
     },
+    /// What a check by the registry says of what an origin holds. Refused as unknown where that was registered anew
+    /// meanwhile: the check was of something else.
+    Checked {
+        /// As it was when it was checked.
+        instance: Arc<Instance>,
+        /// What came of it.
+        check: Check,
+    },
     /// An operator's word on what the API layer holds.
+    ///
+    /// Of what is checked by the registry, `up` and `down` stand until the next check that says otherwise.
     SetStatus {
         /// Whose.
         id: InstanceId,
@@ -50,6 +61,8 @@ impl Operation {
         match self {
             Self::Register { origin, .. } | Self::Deregister { origin, .. } => origin.source() == Source::Api,
             Self::Renew(_) | Self::SetStatus { .. } => true,
+            // The next check says it again.
+            Self::Checked { .. } => false,
         }
     }
 }
@@ -126,6 +139,9 @@ pub enum Refusal {
     /// The table holds as many instances as it may.
     #[error("the registry holds {0} instances, which is its limit (lease.max_instances)")]
     Full(usize),
+    /// As many are checked as may be.
+    #[error("the registry checks {0} instances, which is its limit (lease.max_checked); register without a check")]
+    ChecksFull(usize),
     /// The writer has stopped.
     #[error("the registry is shutting down")]
     Stopped,

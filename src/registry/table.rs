@@ -29,6 +29,7 @@ use imbl::OrdSet;
 use self::hosts::Hosts;
 pub(super) use self::journal::{Journal, Replaced};
 pub(super) use self::rules::repeats;
+use super::Config;
 use super::census::Census;
 use super::clock::Now;
 use super::guard::{Guard, Verdict};
@@ -49,8 +50,21 @@ pub(super) struct Table {
     /// In all layers.
     instances: usize,
     census: Census,
-    max_instances: usize,
+    limits: Limits,
     reap: Duration,
+}
+
+/// How many instances there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    instances: usize,
+    checked: usize,
+}
+
+impl Limits {
+    pub(super) fn of(config: &Config) -> Self {
+        Self { instances: config.max_instances, checked: config.max_checked }
+    }
 }
 
 /// An entry of the expiry index: then some layer of the instance's identity is due. Which one, the slot knows; the
@@ -63,9 +77,9 @@ struct Due {
 
 impl Table {
     /// Nothing is known; the first change is numbered one above `revision`.
-    pub(super) fn new(revision: Revision, max_instances: usize, reap: Duration) -> Self {
+    pub(super) fn new(revision: Revision, limits: Limits, reap: Duration) -> Self {
         let (slots, due, hosts, guard) = (Slots::new(), OrdSet::new(), Hosts::default(), Guard::default());
-        Self { slots, due, hosts, guard, revision, instances: 0, census: Census::default(), max_instances, reap }
+        Self { slots, due, hosts, guard, revision, instances: 0, census: Census::default(), limits, reap }
     }
 
     /// The same, looked after by `guard`, before anything is known.

@@ -31,6 +31,7 @@ pub(super) struct Rooms {
     pub(super) dns: Room,
     pub(super) http: Room,
     pub(super) mdns: Room,
+    pub(super) checks: Room,
     pub(super) files: Room,
     pub(super) own: Room,
     pub(super) tls: Room,
@@ -67,6 +68,7 @@ impl Rooms {
             name = self.dns.ended() => Some(name),
             name = self.http.ended() => Some(name),
             name = self.mdns.ended() => Some(name),
+            name = self.checks.ended() => Some(name),
             name = self.files.ended() => Some(name),
             name = self.own.ended() => Some(name),
             name = self.tls.ended() => Some(name),
@@ -76,11 +78,12 @@ impl Rooms {
         let intake = tokio::join!(
             self.http.close(INTAKE_GRACE),
             self.mdns.close(INTAKE_GRACE),
+            self.checks.close(INTAKE_GRACE),
             self.files.close(INTAKE_GRACE),
             self.own.close(INTAKE_GRACE),
             self.tls.close(INTAKE_GRACE),
         );
-        let intake = <[_; 5]>::from(intake).into_iter().try_for_each(|closed| match closed {
+        let intake = <[_; 6]>::from(intake).into_iter().try_for_each(|closed| match closed {
             Err(late @ Fault::Late(..)) => {
                 warn!("{late}; it was cut off");
                 Ok(())
@@ -185,6 +188,7 @@ mod tests {
             dns: waiting("DNS", closed),
             http: waiting("HTTP", closed),
             mdns: waiting("mDNS", closed),
+            checks: waiting("checks", closed),
             files: waiting("files", closed),
             own: waiting("self", closed),
             tls: waiting("TLS", closed),
@@ -198,8 +202,8 @@ mod tests {
         stop.cancel();
         assert_eq!(rooms(&closed).run(stop).await, Ok(()));
         let mut order = closed.lock().unwrap().clone();
-        order[..5].sort_unstable();
-        assert_eq!(order, ["HTTP", "TLS", "files", "mDNS", "self", "the writer", "DNS"]);
+        order[..6].sort_unstable();
+        assert_eq!(order, ["HTTP", "TLS", "checks", "files", "mDNS", "self", "the writer", "DNS"]);
     }
 
     #[tokio::test]

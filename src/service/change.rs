@@ -53,13 +53,17 @@ pub enum Cause {
     Reaped,
     /// It was taken away.
     Deregistered,
+    /// A check passed, of an instance that was not up for want of it.
+    CheckPassed,
+    /// As many checks failed as make an instance down, or for another reason than before.
+    CheckFailed,
     /// The change of another instance moved its host label or brought it to the surface.
     Followed,
 }
 
 impl Cause {
     /// Every cause, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Registered,
         Self::Revived,
         Self::StatusSet,
@@ -68,6 +72,8 @@ impl Cause {
         Self::Unguarded,
         Self::Reaped,
         Self::Deregistered,
+        Self::CheckPassed,
+        Self::CheckFailed,
         Self::Followed,
     ];
 
@@ -82,6 +88,8 @@ impl Cause {
             Self::Unguarded => "unguarded",
             Self::Reaped => "reaped",
             Self::Deregistered => "deregistered",
+            Self::CheckPassed => "check-passed",
+            Self::CheckFailed => "check-failed",
             Self::Followed => "followed",
         }
     }

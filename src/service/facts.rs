@@ -26,6 +26,8 @@ pub enum Check {
     /// Nobody checks.
     #[default]
     None,
+    /// None has been made yet.
+    Awaited,
     /// The last check passed.
     Passing,
     /// The last check failed, for this reason.
@@ -54,7 +56,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Alive, but not yet served.
+    /// Alive, or about to be checked, but not yet served.
     Starting,
     /// Served.
     Up,
@@ -134,7 +136,7 @@ impl Facts {
             Status::OutOfService
         } else if has_lapsed || matches!(self.check, Check::Failing(_)) {
             Status::Down
-        } else if self.reported == Reported::Starting {
+        } else if self.reported == Reported::Starting || self.check == Check::Awaited {
             Status::Starting
         } else {
             Status::Up
@@ -162,6 +164,7 @@ mod tests {
         assert_eq!(facts(false, Reported::Up, true, false).status(), Status::Down);
         assert_eq!(facts(true, Reported::Left, true, false).status(), Status::OutOfService);
         assert_eq!(facts(false, Reported::Up, false, true).status(), Status::OutOfService);
+        assert_eq!(Facts { check: Check::Awaited, ..Facts::default() }.status(), Status::Starting);
     }
 
     #[test]

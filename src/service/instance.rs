@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::facts::{Facts, Status};
+use super::facts::{Check, Facts, Status};
 use super::host::Host;
 use super::lease::{Lease, Moment, UnixMillis};
 use super::origin::Origin;
@@ -77,7 +77,9 @@ impl Instance {
     /// An instance that was registered just now; its lease runs from `now`.
     pub fn new(registration: Registration, origin: Origin, wall: UnixMillis, now: Moment, revision: Revision) -> Self {
         let expires_at = end_of(registration.lease, now);
-        let facts = Facts { reported: registration.reported, ..Facts::default() };
+        let is_checked = registration.details.probe.is_some();
+        let check = if is_checked { Check::Awaited } else { Check::None };
+        let facts = Facts { reported: registration.reported, check, ..Facts::default() };
         Self {
             served_under: None,
             origin,
@@ -176,6 +178,11 @@ impl Instance {
     pub fn withheld(&self) -> Option<Withheld> {
         let addressless = self.registration.addresses.is_empty() && matches!(self.host(), Host::Label(_));
         addressless.then_some(Withheld::NoRoutableAddress)
+    }
+
+    /// Whether the registry checks it.
+    pub fn is_checked(&self) -> bool {
+        self.registration.details.probe.is_some()
     }
 
     /// Whether DNS answers with it.

@@ -8,6 +8,7 @@ use super::facts::Reported;
 use super::host::Host;
 use super::lease::Lease;
 use super::name::InstanceName;
+use super::probe::{Inquiry, Probe};
 use super::rare::{Rare, Usual};
 use super::service_type::{ServiceType, Subtype, Tag};
 use super::txt::{Txt, TxtError};
@@ -95,6 +96,8 @@ pub struct Details {
     pub description: Option<Box<str>>,
     /// For programs that group instances.
     pub namespace: Option<Box<str>>,
+    /// How the registry checks it.
+    pub probe: Option<Box<Probe>>,
 }
 
 impl Usual for Details {
@@ -108,6 +111,7 @@ impl Usual for Details {
             path: None,
             description: None,
             namespace: None,
+            probe: None,
         };
         &USUAL
     }
@@ -116,13 +120,26 @@ impl Usual for Details {
 impl Registration {
     /// Octets of memory that it takes beside itself, about.
     pub fn size(&self) -> usize {
-        let Details { subtypes, tags, version: _, protocol, path, description, namespace } = &*self.details;
+        let Details { subtypes, tags, version: _, protocol, path, description, namespace, probe } = &*self.details;
         let texts = [protocol, path, description, namespace].into_iter().flatten().map(|text| text.len());
         let labels = subtypes.iter().map(Subtype::as_str).chain(tags.iter().map(Tag::as_str)).map(str::len);
+        let probe = probe.as_ref().map(|probe| probe.size());
         let names = self.id.instance().as_str().len() + self.txt.as_wire().len();
         // Each part has its own allocation.
-        let parts = texts.chain(labels).map(|octets| octets + 32);
+        let parts = texts.chain(labels).chain(probe).map(|octets| octets + 32);
         names + size_of_val(&*self.addresses) + parts.sum::<usize>()
+    }
+
+    /// Whether what a check says of `other` holds of this as well: the same is asked of the same place, or nothing.
+    pub fn is_checked_as(&self, other: &Self) -> bool {
+        match (self.inquiry(), other.inquiry()) {
+            (None, None) => true,
+            (this, that) => this == that && self.addresses == other.addresses && self.port == other.port,
+        }
+    }
+
+    fn inquiry(&self) -> Option<&Inquiry> {
+        self.details.probe.as_ref().map(|probe| probe.inquiry())
     }
 
     /// The TXT record: `txt` as given, then `version` and [`Details`] where `txt` does not set their keys.

@@ -2,6 +2,7 @@
 //! servers from the system.
 
 pub mod authority;
+pub mod backend;
 pub mod dig;
 pub mod events;
 pub mod harbour;

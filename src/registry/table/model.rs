@@ -10,11 +10,13 @@ use super::*;
 use crate::registry::guard;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{
-    Check, Facts, Host, HostLabel, Lease, Registration, Reported, Source, Status, UnixMillis, registration,
+    Check, Facts, Host, HostLabel, Inquiry, Lease, Probe, Registration, Reported, Source, Status, UnixMillis,
+    registration,
 };
 
 const REAP: Duration = Duration::from_secs(20);
 const MAX: usize = 9;
+const MAX_CHECKED: usize = 3;
 
 /// One instance in one layer, as the model has it.
 #[derive(Debug, Clone)]
@@ -58,14 +60,24 @@ impl Model {
                 self.entries.retain(|e| e.registration.id != *id || e.origin != *origin);
                 Ok(false)
             }
+            Operation::Checked { instance, check } => {
+                let entry = self.find(instance.id(), &instance.origin).ok_or("unknown")?;
+                if !entry.is_checked() || entry.registration.port != instance.registration.port {
+                    return Err("unknown");
+                }
+                entry.facts.check = check.clone();
+                Ok(false)
+            }
             Operation::SetStatus { id, status, .. } => {
-                let facts = &mut self.find(id, &Origin::api()).ok_or("unknown")?.facts;
+                let entry = self.find(id, &Origin::api()).ok_or("unknown")?;
+                let passing = if entry.is_checked() { Check::Passing } else { Check::None };
+                let facts = &mut entry.facts;
                 match status {
                     StatusWish::Starting => facts.reported = Reported::Starting,
                     StatusWish::OutOfService => facts.drained = true,
                     StatusWish::Down(why) => facts.check = Check::Failing(Arc::clone(why)),
                     StatusWish::Up => {
-                        *facts = Facts { lapsed: facts.lapsed, ..Facts::default() };
+                        *facts = Facts { lapsed: facts.lapsed, check: passing, ..Facts::default() };
                     }
                 }
                 Ok(false)
@@ -93,6 +105,13 @@ impl Model {
         if existing.as_ref().is_some_and(|e| e.owner.is_some() && e.owner.as_ref() != owner) {
             return Err("not yours");
         }
+        let checked = self.entries.iter().filter(|e| e.is_checked()).count();
+        if registration.details.probe.is_some()
+            && !existing.as_ref().is_some_and(Entry::is_checked)
+            && checked >= MAX_CHECKED
+        {
+            return Err("full");
+        }
         let mut others = self.entries.clone();
         others.retain(|e| e.registration.id != registration.id || e.origin != *origin);
         let kept = existing.as_ref().filter(|e| e.registration.host == registration.host && e.owner.as_ref() == owner);
@@ -103,6 +122,13 @@ impl Model {
         let mut facts = existing.as_ref().map(|e| e.facts.clone()).unwrap_or_default();
         facts.lapsed = None;
         facts.reported = registration.reported;
+        let probed = |registration: &Registration| registration.details.probe.is_some();
+        let asked = |registration: &Registration| (registration.port, registration.details.probe.clone());
+        match existing.as_ref().map(|e| &e.registration) {
+            Some(before) if !probed(before) && !probed(registration) => {}
+            Some(before) if asked(before) == asked(registration) => {}
+            _ => facts.check = if probed(registration) { Check::Awaited } else { Check::None },
+        }
         others.push(Entry {
             registration: registration.clone(),
             origin: origin.clone(),
@@ -141,6 +167,12 @@ impl Model {
             }
         }
         all
+    }
+}
+
+impl Entry {
+    fn is_checked(&self) -> bool {
+        self.registration.details.probe.is_some()
     }
 }
 
@@ -190,7 +222,7 @@ fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
         Err(Refusal::Unknown(_)) => Err("unknown"),
         Err(Refusal::Exists(_)) => Err("exists"),
         Err(Refusal::NotYours(_)) => Err("not yours"),
-        Err(Refusal::Full(MAX)) => Err("full"),
+        Err(Refusal::Full(MAX) | Refusal::ChecksFull(MAX_CHECKED)) => Err("full"),
         Err(other) => panic!("{other}"),
     }
 }
@@ -198,6 +230,8 @@ fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
 #[derive(Debug, Clone)]
 enum Step {
     Do(Box<Operation>),
+    /// Of one of those that are there, by its place, and whether something else was registered since.
+    Check(usize, bool, Check),
     Wait(u64),
 }
 
@@ -215,13 +249,18 @@ fn operation() -> impl Strategy<Value = Operation> {
     let condition =
         prop_oneof![6 => Just(Condition::Always), 1 => Just(Condition::Absent), 1 => Just(Condition::Present)];
     let owner = prop_oneof![4 => Just(None), 1 => Just(Some(Arc::from("team")))];
-    let register = (id.clone(), origin.clone(), owner, host, lease, reported, condition).prop_map(
-        |(id, origin, owner, host, lease, reported, condition)| {
+    let probe = prop_oneof![3 => Just(None), 1 => Just(Some(80)), 1 => Just(Some(81))];
+    let register = (id.clone(), origin.clone(), owner, host, lease, reported, condition, probe).prop_map(
+        |(id, origin, owner, host, lease, reported, condition, probe)| {
             let mut registration = registration("auth", "x", "h");
             registration.id = id;
             registration.host = Host::Label(HostLabel::new(host).unwrap());
             registration.lease = Lease::from_millis(lease * 1000);
             registration.reported = reported;
+            if let Some(port) = probe {
+                registration.port = port.try_into().unwrap();
+                registration.details.probe = Some(Box::new(Probe::new(Inquiry::Tcp, None, None, None).unwrap()));
+            }
             // Only the doors know tokens.
             let owner = owner.filter(|_| origin.source() == Source::Api);
             Operation::Register { registration, origin, owner, condition }
@@ -242,15 +281,32 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
+/// What a check says of what has this place, or had before something else was registered.
+fn checked(table: &Table, place: usize, stale: bool, check: Check) -> Option<Operation> {
+    let there: Vec<_> = table.slots().iter().flat_map(Slot::instances).collect();
+    let mut instance = Arc::clone(there.get(place % there.len().max(1))?);
+    if stale {
+        Arc::make_mut(&mut instance).registration.port = 79.try_into().unwrap();
+    }
+    Some(Operation::Checked { instance, check })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![3 => operation().prop_map(|operation| Step::Do(Box::new(operation))), 1 => (0..12_000_u64).prop_map(Step::Wait)];
+    let check =
+        prop_oneof![Just(Check::Passing), Just(Check::Failing("why".into())), Just(Check::Failing("no".into()))];
+    let step = prop_oneof![
+        6 => operation().prop_map(|operation| Step::Do(Box::new(operation))),
+        2 => (0..12_000_u64).prop_map(Step::Wait),
+        1 => (0..MAX, proptest::bool::weighted(0.1), check).prop_map(|(n, stale, check)| Step::Check(n, stale, check)),
+    ];
     proptest::collection::vec(step, 1..120)
 }
 
 proptest! {
     #[test]
     fn the_table_does_what_the_naive_model_does(steps in steps()) {
-        let mut table = Table::new(Revision(100), MAX, REAP);
+        let limits = Limits { instances: MAX, checked: MAX_CHECKED };
+        let mut table = Table::new(Revision(100), limits, REAP);
         let mut model = Model::default();
         let mut effective: BTreeMap<InstanceId, Arc<Instance>> = BTreeMap::new();
         let mut clock = 0;
@@ -259,6 +315,12 @@ proptest! {
             let listed_before: Vec<_> = before.slots().iter().map(|slot| Arc::as_ptr(slot.effective())).collect();
             match step {
                 Step::Do(operation) => {
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    let result = table.apply(&operation, now, &mut journal);
+                    prop_assert_eq!(outcome(&result), model.apply(&operation, clock), "{:?}", operation);
+                }
+                Step::Check(n, stale, check) => {
+                    let Some(operation) = checked(&table, n, stale, check) else { continue };
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
                     let result = table.apply(&operation, now, &mut journal);
                     prop_assert_eq!(outcome(&result), model.apply(&operation, clock), "{:?}", operation);
@@ -311,12 +373,18 @@ proptest! {
     #[test]
     fn the_guard_counts_what_is_listed_and_keeps_nothing_for_longer_than_a_lease(steps in steps()) {
         let config = guard::Config { services: vec!["*".into()], share: 60, instances: 2 };
-        let mut table = Table::new(Revision(100), MAX, REAP).guarding(Guard::new(&config));
+        let limits = Limits { instances: MAX, checked: MAX_CHECKED };
+        let mut table = Table::new(Revision(100), limits, REAP).guarding(Guard::new(&config));
         let mut clock = 0;
         for step in steps {
             let mut journal = Journal::default();
             match step {
                 Step::Do(operation) => {
+                    let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
+                    drop(table.apply(&operation, now, &mut journal));
+                }
+                Step::Check(n, stale, check) => {
+                    let Some(operation) = checked(&table, n, stale, check) else { continue };
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
                     drop(table.apply(&operation, now, &mut journal));
                 }

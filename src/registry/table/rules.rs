@@ -35,15 +35,17 @@ impl Table {
             }
             Operation::Renew(id) => self.renew(id, now, journal),
             Operation::Deregister { id, origin, condition } => self.deregister(id, origin, *condition, journal),
+            Operation::Checked { instance, check } => self.checked(instance, check, now, journal),
             Operation::SetStatus { id, status, condition } => self.set_status(id, status, *condition, now, journal),
         }
     }
 
     fn register(&mut self, told: Told<'_>, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        if self.instances >= self.max_instances {
-            return Err(Refusal::Full(self.max_instances));
+        if self.instances >= self.limits.instances {
+            return Err(Refusal::Full(self.limits.instances));
         }
         let mut instance = instance(told, now);
+        self.find_room_for_check(&instance)?;
         instance.serve_under(self.claim_host(&instance, journal)?);
         Ok(Applied { instance: self.put(instance, Cause::Registered, journal), created: true })
     }
@@ -64,7 +66,12 @@ impl Table {
         }
         let mut instance = instance(told, now);
         instance.registered_at = existing.registered_at;
-        let facts = Facts { reported: registration.reported, ..existing.facts.revived() };
+        if !existing.is_checked() {
+            self.find_room_for_check(&instance)?;
+        }
+        let is_checked_as_before = registration.is_checked_as(&existing.registration);
+        let check = if is_checked_as_before { &existing.facts.check } else { &instance.facts.check }.clone();
+        let facts = Facts { reported: registration.reported, check, ..existing.facts.revived() };
         instance.facts = facts.following(&existing.facts, now.wall).into();
         instance.serve_under(self.move_host(existing, &instance, journal)?);
         let only_lapsed = instance.registration == existing.registration && *instance.facts == existing.facts.revived();
@@ -96,6 +103,27 @@ impl Table {
         Ok(Applied { instance, created: false })
     }
 
+    fn checked(
+        &mut self,
+        checked: &Arc<Instance>,
+        check: &Check,
+        now: Now,
+        journal: &mut Journal,
+    ) -> Result<Applied, Refusal> {
+        let existing = self.held(checked.id(), &checked.origin, Condition::Present)?;
+        if !existing.is_checked() || !existing.registration.is_checked_as(&checked.registration) {
+            return Err(Refusal::Unknown(checked.id().clone()));
+        }
+        if existing.facts.check == *check {
+            return Ok(Applied { instance: existing, created: false });
+        }
+        let cause = if matches!(check, Check::Failing(_)) { Cause::CheckFailed } else { Cause::CheckPassed };
+        let mut instance = Instance::clone(&existing);
+        let facts = Facts { check: check.clone(), ..Facts::clone(&existing.facts) };
+        instance.facts = facts.following(&existing.facts, now.wall).into();
+        Ok(Applied { instance: self.put(instance, cause, journal), created: false })
+    }
+
     fn set_status(
         &mut self,
         id: &InstanceId,
@@ -111,9 +139,8 @@ impl Table {
             StatusWish::Up => {
                 facts.reported = Reported::Up;
                 facts.drained = false;
-                if matches!(facts.check, Check::Failing(_)) {
-                    facts.check = Check::None;
-                }
+                // Whoever knows that it serves need not wait for the next check.
+                facts.check = if existing.is_checked() { Check::Passing } else { Check::None };
             }
             StatusWish::Down(reason) => facts.check = Check::Failing(Arc::clone(reason)),
             StatusWish::OutOfService => facts.drained = true,
@@ -124,6 +151,11 @@ impl Table {
         let mut instance = Instance::clone(&existing);
         instance.facts = facts.following(&existing.facts, now.wall).into();
         Ok(Applied { instance: self.put(instance, Cause::StatusSet, journal), created: false })
+    }
+
+    fn find_room_for_check(&self, instance: &Instance) -> Result<(), Refusal> {
+        let is_full = instance.is_checked() && self.census.checked() >= self.limits.checked;
+        if is_full { Err(Refusal::ChecksFull(self.limits.checked)) } else { Ok(()) }
     }
 
     /// What `origin` holds, if `condition` allows to go on.

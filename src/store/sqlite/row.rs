@@ -8,18 +8,20 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Row, ToSql};
 
 use crate::service::{
-    Address, Check, Details, Facts, Host, Instance, InstanceId, InstanceName, Lease, Moment, Origin, Registration,
-    Reported, Revision, ServiceType, Subtype, Tag, Transport, Txt, UnixMillis, Version,
+    Address, Check, Details, Facts, Host, Inquiry, Instance, InstanceId, InstanceName, Lease, Moment, Origin, Probe,
+    Registration, Reported, Revision, ServiceType, Subtype, Tag, Transport, Txt, UnixMillis, Version,
 };
 
 /// In the order in which [`values`] writes and [`read`] reads them; the first three are the key. `boot` follows.
-pub(super) const COLUMNS: [&str; 29] = [
+pub(super) const COLUMNS: [&str; 33] = [
     "service",
     "transport",
     "instance",
@@ -36,6 +38,10 @@ pub(super) const COLUMNS: [&str; 29] = [
     "path",
     "description",
     "namespace",
+    "probe",
+    "probe_interval",
+    "probe_timeout",
+    "probe_failures",
     "lease",
     "registered_as",
     "owner",
@@ -74,10 +80,11 @@ pub(super) fn key(id: &InstanceId) -> [Value; 3] {
 pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len()] {
     let Registration { id, host, addresses, port, priority, weight, txt, details, lease, reported: registered_as } =
         &instance.registration;
-    let Details { subtypes, tags, version, protocol, path, description, namespace } = &**details;
+    let Details { subtypes, tags, version, protocol, path, description, namespace, probe } = &**details;
     let Facts { lapsed, reported, check, drained, kept, since } = &*instance.facts;
     let (health, reason) = match check {
         Check::None => (None, None),
+        Check::Awaited => (Some("awaited"), None),
         Check::Passing => (Some("passing"), None),
         Check::Failing(reason) => (Some("failing"), Some(&**reason)),
     };
@@ -99,6 +106,10 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
         optional(path.as_deref()),
         optional(description.as_deref()),
         optional(namespace.as_deref()),
+        probe.as_ref().map(|probe| probe.inquiry().to_string()).into(),
+        probe.as_ref().map_or(Value::Null, |probe| millis(probe.interval())),
+        probe.as_ref().map_or(Value::Null, |probe| millis(probe.timeout())),
+        probe.as_ref().map(|probe| i64::from(probe.failures())).into(),
         number(lease.as_millis()),
         text(word(*registered_as)),
         optional(instance.owner.as_deref()),
@@ -143,6 +154,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
             path: columns.plain_or_null()?,
             description: columns.plain_or_null()?,
             namespace: columns.plain_or_null()?,
+            probe: columns.probe()?.map(Box::new),
         }
         .into(),
         lease: Lease::from_millis(columns.number()?),
@@ -154,6 +166,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
     let reason = columns.plain_or_null()?;
     let check = match health.as_deref() {
         None => Check::None,
+        Some("awaited") => Check::Awaited,
         Some("passing") => Check::Passing,
         Some("failing") => Check::Failing(reason.unwrap_or_default().into()),
         Some(other) => return Err(BadColumn(format!("health is {other:?}"))),
@@ -216,6 +229,16 @@ impl Columns<'_> {
         self.text_or_null(|text| Ok::<_, Infallible>(text.into()))
     }
 
+    fn probe(&mut self) -> Result<Option<Probe>, BadColumn> {
+        let inquiry = self.text_or_null(Inquiry::from_str)?;
+        let mut time = || Ok(self.number_or_null()?.map(Duration::from_millis));
+        let (interval, timeout) = (time()?, time()?);
+        let failures =
+            self.take(|value| value.as_i64_or_null()?.map(u16::try_from).transpose().map_err(FromSqlError::other))?;
+        let probe = inquiry.map(|inquiry| Probe::new(inquiry, interval, timeout, failures)).transpose();
+        probe.map_err(|(field, error)| BadColumn(format!("probe_{field} {error}")))
+    }
+
     fn list<T, E: Display, L: FromIterator<T>>(
         &mut self,
         parse: impl Fn(&str) -> Result<T, E>,
@@ -242,6 +265,10 @@ fn list(texts: impl Iterator<Item = String>) -> Value {
 /// SQLite counts to 2^63, and so do we: a clock of milliseconds needs 300 million years to get there.
 fn number(number: u64) -> Value {
     i64::try_from(number).unwrap_or(i64::MAX).into()
+}
+
+fn millis(duration: Duration) -> Value {
+    number(duration.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 const fn word(reported: Reported) -> &'static str {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"prtl");
 
 /// The step to version 1, to version 2, and so on. Steps are never edited once released, only added.
-const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since, kept];
+const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since, kept, probes];
 
 /// The version that this portolan reads and writes.
 pub(super) fn version() -> u32 {
@@ -104,4 +104,14 @@ fn status_since(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 /// Why it is served although its lease lapsed, where it is.
 fn kept(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch("ALTER TABLE instance ADD COLUMN kept TEXT")
+}
+
+/// How instances are checked, and that a first check is `awaited` in `health`; times are milliseconds.
+fn probes(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE instance ADD COLUMN probe TEXT; -- tcp, or a path, or a URL
+         ALTER TABLE instance ADD COLUMN probe_interval INTEGER;
+         ALTER TABLE instance ADD COLUMN probe_timeout INTEGER;
+         ALTER TABLE instance ADD COLUMN probe_failures INTEGER",
+    )
 }

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::service::{
-    Address, Check, Details, Facts, Host, Instance, Lease, Origin, Reported, Revision, Subtype, Tag, Txt, UnixMillis,
-    Version, registration,
+    Address, Check, Details, Facts, Host, Instance, Lease, Origin, Probe, Reported, Revision, Subtype, Tag, Txt,
+    UnixMillis, Version, registration,
 };
 use crate::store::{Config, Instances, Opened, Store};
 
@@ -59,12 +60,14 @@ async fn an_instance_comes_back_with_every_field() {
     registration.addresses = addresses.into_iter().collect();
     (registration.priority, registration.weight) = (65_535, 1);
     registration.txt = Txt::new([("a", None), ("b", Some(&b""[..])), ("c", Some(b"\xff\0"))]).unwrap();
+    let probed = "http://web.example/health?x".parse().unwrap();
     registration.details = Details {
         subtypes: vec![Subtype::new("__x").unwrap()],
         tags: vec![Tag::new("blue").unwrap()],
         version: Some(Version::new("3.2.2-rc.1+b").unwrap()),
         path: Some("/login".into()),
         description: Some("".into()),
+        probe: Some(Box::new(Probe::new(probed, Some(Duration::from_millis(2_500)), None, Some(7)).unwrap())),
         ..Details::default()
     }
     .into();
@@ -190,8 +193,11 @@ async fn crashed(directory: &TempDir, then: &str) {
 #[tokio::test]
 async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_status_is() {
     let directory = TempDir::new().unwrap();
-    let downgrade = "ALTER TABLE instance DROP COLUMN status_since; ALTER TABLE instance DROP COLUMN kept; UPDATE instance SET drained = 1; PRAGMA user_version = 1";
-    crashed(&directory, downgrade).await;
+    let downgrade = "ALTER TABLE instance DROP COLUMN status_since; ALTER TABLE instance DROP COLUMN kept; UPDATE instance SET drained = 1";
+    let without_probes = ["", "_interval", "_timeout", "_failures"]
+        .map(|column| format!("; ALTER TABLE instance DROP COLUMN probe{column}"))
+        .concat();
+    crashed(&directory, &format!("{downgrade}{without_probes}; PRAGMA user_version = 1")).await;
     let Opened { store, contents } = open(directory.path()).unwrap();
     let [found] = &all(contents.instances)[..] else { panic!("one was saved") };
     assert!(found.facts.drained && found.facts.since.is_none());
@@ -206,11 +212,13 @@ async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_sta
 #[tokio::test]
 async fn a_database_that_is_not_understood_is_refused_and_left_as_it_is() {
     type Expected = fn(&OpenError) -> bool;
-    let cases: [(&str, Expected); 6] = [
-        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 3, .. })),
+    let cases: [(&str, Expected); 8] = [
+        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 4, .. })),
         ("PRAGMA application_id = 7", |e| matches!(e, OpenError::Foreign(_))),
         ("UPDATE instance SET port = 0", |e| e.to_string().contains("port")),
         ("UPDATE instance SET addresses = '[\"0.0.0.0\"]'", |e| e.to_string().contains("addresses is unspecified")),
+        ("UPDATE instance SET probe = 'gopher'", |e| e.to_string().contains("probe is no path")),
+        ("UPDATE instance SET probe = 'tcp', probe_interval = 1", |e| e.to_string().contains("probe_interval is 1ms")),
         ("UPDATE instance SET health = 'unwell'", |e| matches!(e, OpenError::Damaged { .. })),
         ("DELETE FROM boot", |e| e.to_string().contains("run 0 is missing")),
     ];
