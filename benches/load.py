@@ -89,13 +89,13 @@ def core_busy():
     raise Failed(f"/proc/stat does not know core {SERVER_CORE}")
 
 
-def dnsperf(server, packets, seconds, rate=None, thread=None, sockets=SOCKETS):
+def dnsperf(server, packets, seconds, rate=None, thread=None, sockets=SOCKETS, address=None):
     """Asks what is in the file `packets` over and over; flat out, or at `rate` a second and looking at each latency.
 
     To look costs dnsperf a good part of its speed, so it does not when flat out. With `thread` only the server's
-    threads of that name count.
+    threads of that name count; `address` is one of several that it has.
     """
-    host, port = server.dns
+    host, port = address or server.dns
     command = ["dnsperf", "-s", host, "-p", str(port), "-B", "-d", packets, "-l", str(seconds), "-t", str(LOST_AFTER)]
     command += ["-c", str(sockets), "-q", str(OUTSTANDING)] + (["-Q", str(rate), "-v"] if rate else [])
     with measuring(server, thread) as spent:

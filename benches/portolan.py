@@ -4,7 +4,7 @@ import http.client
 import json
 
 import instances
-from server import Failed, Server
+from server import Failed, Server, free_port
 
 ARRAY = 1000  # items of one heartbeat, at most
 
@@ -17,15 +17,16 @@ class Portolan(Server):
 
     name = "portolan"
 
-    def __init__(self, binary, directory, cores=Server.cores, **options):
+    def __init__(self, binary, directory, cores=Server.cores, ports=1, **options):
         super().__init__(directory, **options)
         self.cores = cores
         self.binary = binary
+        self.addresses = [self.dns, *(("127.0.0.1", free_port()) for _ in range(ports - 1))]
 
     def command(self):
-        data, (host, port) = self.directory / "data", self.dns
-        serve = ["serve", "--json", "--no-mdns", "--data-dir", data, "--http", "127.0.0.1:0", "--dns", f"{host}:{port}"]
-        return [self.binary, *serve]
+        data, addresses = self.directory / "data", [f"{host}:{port}" for host, port in self.addresses]
+        serve = ["serve", "--json", "--no-mdns", "--data-dir", data, "--http", "127.0.0.1:0"]
+        return [self.binary, *serve, *(word for address in addresses for word in ("--dns", address))]
 
     def await_ready(self):
         super().await_ready()

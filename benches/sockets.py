@@ -1,6 +1,8 @@
 """Two sockets in one process beside two processes with one each: CPU time per query, which sharing would raise.
 
-Both cores serve and both ask, so that the threads of the one process do run at the same time.
+Both cores serve and both ask, so that the threads of the one process do run at the same time. As in two processes, each
+socket has a port of its own and a dnsperf that asks it alone. What it costs to have the kernel spread one port over
+two sockets, by a hash that is never quite even, stands beside it.
 """
 
 import os
@@ -22,6 +24,8 @@ BUILDS = {"portolan": "bin"}
 CORES = (server.SERVER_CORE, server.LOAD_CORE)
 # Of each of two dnsperfs. The kernel spreads them over the two sockets of the one process by a hash: many, evenly.
 ASKING = 50
+ONE, TWO = "one process, two sockets", "two processes, one socket each"
+SPREAD = "one process, two sockets at one port"
 
 
 def add_arguments(parser):
@@ -39,33 +43,41 @@ def run(asked, programs, work):
     questions = instances.questions(generated, dns.QUESTIONS)
     with ExitStack() as running:
 
-        def start(name, cores):
-            """A portolan with a socket, and the thread that serves it, for each of the cores."""
-            portolan = running.enter_context(Portolan(programs["portolan"], work / name, cores=cores))
-            portolan.feed(generated)
+        def start(name, cores, ports=1):
+            """A portolan with a socket, and the thread that serves it, for each of the cores: at as many ports, or at one."""
+            # Each port has as many sockets as there are cores where portolan starts.
+            portolan = Portolan(programs["portolan"], work / name, cores=cores[: len(cores) // ports], ports=ports)
+            running.enter_context(portolan).feed(generated)
             threads = portolan.threads(DNS_THREAD)
             if len(threads) != len(cores):
-                raise server.Failed(f"portolan has {len(threads)} threads named {DNS_THREAD} on {len(cores)} cores")
-            # One to a core in both arrangements: where the scheduler puts them is not what we measure.
+                raise server.Failed(f"portolan has {len(threads)} threads named {DNS_THREAD} for {len(cores)} cores")
+            # One to a core in all arrangements: where the scheduler puts them is not what we measure.
             for thread, core in zip(threads, cores):
                 os.sched_setaffinity(int(thread.name), {core})
             asking = dns.contestant(portolan, "plain")
             asking.write_packets(questions)
-            return asking
+            return [(asking, address) for address in portolan.addresses]
 
-        both, one, other = start("both", CORES), start("one", CORES[:1]), start("other", CORES[1:])
-        arrangements = {"one process, two sockets": [both, both], "two processes, one socket each": [one, other]}
+        arrangements = {
+            ONE: start("ports", CORES, ports=2),
+            TWO: start("one", CORES[:1]) + start("other", CORES[1:]),
+            SPREAD: 2 * start("port", CORES),
+        }
         runs = pairs.paired(list(arrangements), asked.pairs, lambda name: ask(arrangements[name], asked.seconds))
     show(runs, asked)
 
 
-def ask(asked_servers, seconds):
+def ask(sockets, seconds):
     """Queries answered to two dnsperfs at the same time, and the seconds of CPU that the servers spent on them."""
-    servers = {asking.server for asking in asked_servers}
+    servers = {asking.server for asking, _ in sockets}
     before = sum(one.cpu_seconds() for one in servers)
+
+    def query(socket):
+        asking, address = socket
+        return load.dnsperf(asking.server, asking.packets, seconds, sockets=ASKING, address=address).queries
+
     with ThreadPoolExecutor() as pool:
-        results = pool.map(lambda one: load.dnsperf(one.server, one.packets, seconds, sockets=ASKING), asked_servers)
-        queries = sum(result.queries for result in results)
+        queries = sum(pool.map(query, sockets))
     return queries, sum(one.cpu_seconds() for one in servers) - before
 
 
@@ -85,5 +97,6 @@ def show(runs, asked):
             for name, results in runs.items()
         ),
     )
-    one_process, two_processes = map(microseconds, runs.values())
-    pairs.show_ratios("CPU time per query, pair by pair:", ("one process / two processes", one_process, two_processes))
+    costs = {name: microseconds(results) for name, results in runs.items()}
+    rows = [(f"{name} / {TWO}", costs[name], costs[TWO]) for name in (ONE, SPREAD)]
+    pairs.show_ratios("CPU time per query, pair by pair:", *rows)

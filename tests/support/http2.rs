@@ -54,6 +54,11 @@ impl Http2 {
         self.0.write_all(octets).unwrap();
     }
 
+    /// The same to who may have closed the connection, as to resets without end (CVE-2023-44487).
+    pub fn try_send(&mut self, octets: &[u8]) {
+        let _closed = self.0.write_all(octets);
+    }
+
     /// The next frame; `None` once the connection is closed.
     #[track_caller]
     pub fn next(&mut self) -> Option<Frame> {
