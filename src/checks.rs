@@ -20,7 +20,7 @@
 //!   else: no name is looked up, no redirect followed, no proxy asked. A foreign host is not checked.
 //! - It goes to addresses within `checks.networks` alone, private ones by default, so that the registry scans nobody
 //!   else's network for anybody; where the list is empty nothing is checked that the API registers. Link-local addresses,
-//!   where clouds keep what machines know of themselves, are no instance's.
+//!   where most clouds keep what machines may know of themselves, are no instance's.
 //! - It goes to this machine's loopback only for who is on this machine, which he reaches without us.
 //! - It sends nothing, or a GET whose path is printable ASCII without a space: one line, and no other.
 //! - It reads the head of an answer, 8 KiB at most, and tells the status code, nothing of what is in it.
@@ -71,8 +71,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        // RFC 1918 §3, RFC 6598 §7, RFC 4193 §3.1, and the loopback addresses.
-        let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+        // RFC 1918 §3, RFC 4193 §3.1, and the loopback addresses. Not those of RFC 6598, which are their provider's.
+        let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
         let networks = private.into_iter().chain(["127.0.0.0/8", "::1/128"]);
         Self {
             networks: networks.map(|network| network.parse().expect("these are networks")).collect(),

@@ -9,6 +9,7 @@ mod stories {
     mod checklist;
     mod checks;
     mod checks_crowd;
+    mod checks_sources;
     mod cli;
     mod cli_register;
     mod cli_run;

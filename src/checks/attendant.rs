@@ -1,6 +1,7 @@
 //! Who looks after one instance: waits, checks it, and tells the registry what came of it.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,11 +69,11 @@ impl Attendant {
         // After a restart all are known: they are checked over the interval, not all at once.
         let mut pause = if is_awaited { Duration::ZERO } else { earlier(probe.interval(), 1) };
         loop {
-            // On the heap, and only while it is under way: most of the time of most is a pause.
-            let checking = Arc::clone(&instance);
-            let mut check = Box::pin(async {
-                sleep(pause).await;
-                self.check(&checking).await
+            let (checking, due) = (Arc::clone(&instance), sleep(pause));
+            let mut check = pin!(async {
+                due.await;
+                // On the heap, and only while it is under way: most of the time of most is a pause.
+                Box::pin(self.check(&checking)).await
             });
             let result = loop {
                 tokio::select! {
@@ -80,7 +81,6 @@ impl Attendant {
                     () = self.stir.notified() => if self.as_it_is(&first).is_none() { return },
                 }
             };
-            drop(check);
             let Some(now) = self.as_it_is(&first) else { return };
             instance = now;
             let is_passed = result.is_ok();
@@ -141,6 +141,21 @@ fn earlier(time: Duration, parts: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry;
+    use crate::service::registration;
+    use crate::store::Opened;
+    use crate::zone;
+
+    #[tokio::test]
+    async fn an_attendant_takes_a_kilobyte_or_two() {
+        let zone = zone::Snapshot::new(&zone::Config::default(), &[]);
+        let (registry, _writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone).unwrap();
+        let (places, counts) = (Arc::new(Places::new(1, 1)), Arc::default());
+        let kit = Kit { registry, reach: Reach::Anywhere, places, counts };
+        let subject = (registration("auth", "a1", "web1").id, Origin::api());
+        let run = Attendant::new(kit, subject, Arc::default()).run();
+        assert!(size_of_val(&run) <= 2048, "{}", size_of_val(&run));
+    }
 
     #[test]
     fn pauses_differ_within_their_bounds() {

@@ -8,17 +8,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::cli::say;
 use crate::support::backend::Backend;
 use crate::support::events::Events;
 use crate::support::{Launch, Portolan, Response, tool, wait_until};
 
 /// A loaded machine gets its time.
-const PATIENCE: Duration = Duration::from_secs(20);
-const WEB: &str = "/v1/instances/_web._tcp/w";
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const WEB: &str = "/v1/instances/_web._tcp/w";
 
 /// A registration of the instance `w` that is checked every second.
-fn web(port: u16, check: &Value) -> Value {
+pub(super) fn web(port: u16, check: &Value) -> Value {
     let mut check = check.clone();
     check["interval"] = json!(1);
     json!({"service": "web", "instance": "w", "port": port, "check": check})
@@ -26,7 +25,7 @@ fn web(port: u16, check: &Value) -> Value {
 
 /// The instance, when it is as `is` wants it.
 #[track_caller]
-fn wait_for(portolan: &Portolan, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn wait_for(portolan: &Portolan, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     wait_until(what, PATIENCE, || {
         let answer = portolan.get(WEB);
         (answer.status == 200).then(|| answer.json()).filter(&is)
@@ -34,7 +33,7 @@ fn wait_for(portolan: &Portolan, what: &str, is: impl Fn(&Value) -> bool) -> Val
 }
 
 #[track_caller]
-fn wait_for_status(portolan: &Portolan, status: &str) -> Value {
+pub(super) fn wait_for_status(portolan: &Portolan, status: &str) -> Value {
     wait_for(portolan, &format!("it is {status}"), |web| web["status"] == status)
 }
 
@@ -219,38 +218,6 @@ fn an_operator_has_the_last_word_on_what_is_drained_and_until_the_next_check_on_
     backend.say("500 Oh");
     set("up");
     wait_for_status(&portolan, "down");
-}
-
-#[test]
-fn services_in_files_and_on_the_command_line_are_checked_as_well() {
-    let (folder, backend) = (TempDir::new().unwrap(), Backend::start("200 OK"));
-    let settings = folder.path().join("portolan.toml");
-    let service = |address: &str| {
-        format!(
-            "[[service]]\nservice = \"web\"\ninstance = \"w\"\nhost = \"{address}\"\nport = {}\n\
-             check = {{ http = \"/file\", interval = \"1s\" }}\n[checks]\nnetworks = []\n",
-            backend.port()
-        )
-    };
-    fs::write(&settings, service("127.0.0.9")).unwrap();
-    let portolan = Launch::new().args(["--config", settings.to_str().unwrap()]).start();
-    assert_eq!(wait_for_status(&portolan, "up")["source"], "file", "an administrator's word needs no network");
-    fs::write(&settings, service("x").replace("\"x\"", "\"x.example\"")).unwrap();
-    let checked = say(&portolan, &["config", "check", settings.to_str().unwrap()]).with(2);
-    assert!(checked.contains("line 6") && checked.contains("`check` cannot be made of a host outside"), "{checked}");
-
-    let portolan = Portolan::start(&[]);
-    let port = backend.port().to_string();
-    let once = ["register", "web", "--instance", "w", "--port", &port, "--once"];
-    let check = ["--check", "/cli", "--check-interval", "1s", "--check-failures", "1"];
-    let said = say(&portolan, &[&once[..], &check[..]].concat()).well();
-    assert!(said.contains("(starting, no lease)"), "{said}");
-    wait_for_status(&portolan, "up");
-    backend.say("500 Oh");
-    wait_for_status(&portolan, "down");
-    assert!(backend.asked().contains(&"GET /cli HTTP/1.1".to_owned()));
-    let refused = say(&portolan, &[&once[..], &["--check", "health"][..]].concat()).with(3);
-    assert!(refused.contains("`check.http` is no path such as /health"), "{refused}");
 }
 
 #[test]

@@ -201,6 +201,7 @@ const REGISTRATION: &[Param] = &[
     optional("description", TEXT),
     optional("namespace", TEXT),
     optional("status", r#"{"enum": ["up", "starting"]}"#),
+    optional("check", OBJECT),
     ONLY,
 ];
 

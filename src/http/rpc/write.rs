@@ -41,6 +41,9 @@ impl Caller {
         let of_session = params.iter().any(|(key, value)| key == "lease" && *value == Json::Text(SESSION.to_owned()));
         if of_session {
             take(&mut params, "lease")?;
+            // Said, since with a check there would be none: what a session owned is not to outlive a crash for ever.
+            let lease = humantime::format_duration(self.edge.terms.leases.default).to_string();
+            params.push(("lease".to_owned(), Json::Text(lease)));
         }
         let operation = self.edge.registering(Json::Object(params), self.sender, None, condition)?;
         let Operation::Register { registration, .. } = &operation else { unreachable!("made as such") };
