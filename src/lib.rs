@@ -28,6 +28,7 @@ pub mod service;
 pub mod tls;
 
 pub mod api;
+pub mod tokens;
 pub mod zone;
 
 pub mod client;
