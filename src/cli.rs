@@ -24,9 +24,12 @@ mod reload;
 mod run;
 mod serve;
 mod signals;
+mod token;
 mod watch;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{env, fs};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -56,20 +59,51 @@ enum Command {
     Explain(explain::Explain),
     Reload(reload::Reload),
     #[command(subcommand)]
+    Token(token::Token),
+    #[command(subcommand)]
     Config(config::Config),
 }
 
-/// Which registry to talk to.
+/// Which registry to talk to, and as whom.
 #[derive(Debug, Args)]
 struct Registry {
     /// Where the registry is.
     #[arg(long, value_name = "URL", env = "PORTOLAN_URL", default_value = "http://127.0.0.1:8420")]
     url: String,
+    /// A token to show; a file or `PORTOLAN_TOKEN` keeps it from those who list processes.
+    #[arg(long, conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file that has the token, which may also be named by `PORTOLAN_TOKEN_FILE`.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Registry {
     fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(&self.url)?)
+        let client = Client::new(&self.url)?;
+        match self.shown()? {
+            Some(token) => Ok(client.with_token(&token)?),
+            None => Ok(client),
+        }
+    }
+
+    /// By a flag, else by a variable, of which the one with the token itself comes first. Variables are not left to
+    /// clap: with them a flag would be in conflict.
+    fn shown(&self) -> Result<Option<String>, Failure> {
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let file = match (&self.token, &self.token_file) {
+            (Some(token), _) => return Ok(Some(token.clone())),
+            (None, Some(file)) => Some(file.clone()),
+            (None, None) => match variable("PORTOLAN_TOKEN") {
+                Some(token) => return Ok(Some(token.to_string_lossy().into_owned())),
+                None => variable("PORTOLAN_TOKEN_FILE").map(PathBuf::from),
+            },
+        };
+        let read = |file: PathBuf| match fs::read_to_string(&file) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) => Err(Failure::Usage(format!("the token cannot be read: {}: {error}", file.display()))),
+        };
+        file.map(read).transpose()
     }
 
     /// How to point dig at it. Known of a registry on its usual port for HTTP: it is on its usual port for DNS.
@@ -110,6 +144,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Browse(browse) => browse.run().await,
         Command::Explain(explain) => explain.run().await,
         Command::Reload(reload) => reload.run().await,
+        Command::Token(token) => token.run(),
         Command::Config(config) => config.run(),
     }
 }
@@ -120,7 +155,7 @@ mod tests {
 
     #[test]
     fn where_dns_is_can_be_told_of_a_registry_on_its_usual_port() {
-        let dns = |url: &str| Registry { url: url.to_owned() }.dns();
+        let dns = |url: &str| Registry { url: url.to_owned(), token: None, token_file: None }.dns();
         assert_eq!(dns("http://localhost:8420").as_deref(), Some("@localhost -p 5300"));
         assert_eq!(dns("http://[::1]:8420/").as_deref(), Some("@::1 -p 5300"));
         assert_eq!(dns("http://127.0.0.1:18420"), None);

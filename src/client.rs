@@ -22,6 +22,7 @@ mod watch;
 
 use std::time::{Duration, Instant};
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -47,6 +48,8 @@ const WAIT_STEP: Duration = Duration::from_secs(10);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// `Bearer TOKEN`, which no output has.
+    authorization: Option<HeaderValue>,
     /// How long a request may take.
     patience: Duration,
 }
@@ -62,6 +65,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Correct the token.
+    #[error("the token is none: it has characters that no token has, or nothing at all")]
+    Token,
     /// Try again later: there was no answer, and what was asked may or may not have been done.
     #[error("the registry at {url} does not answer; is it running there?")]
     Unreachable {
@@ -102,7 +108,16 @@ impl Client {
             return Err(refuse(format!("the scheme is {:?}; only http is spoken", base.scheme())));
         }
         let http = connections().build().map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { http, base, patience: REQUEST_TIMEOUT })
+        Ok(Self { http, base, authorization: None, patience: REQUEST_TIMEOUT })
+    }
+
+    /// The same, showing a token with each request. Over plain HTTP whoever is on the way reads it.
+    pub fn with_token(self, token: &str) -> Result<Self, Error> {
+        let is_token = !token.is_empty() && token.bytes().all(|octet| octet.is_ascii_graphic());
+        let value = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| is_token);
+        let mut authorization = value.ok_or(Error::Token)?;
+        authorization.set_sensitive(true);
+        Ok(Self { authorization: Some(authorization), ..self })
     }
 
     /// The same, but no request takes longer than `patience`.
@@ -253,7 +268,14 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http.request(method, self.url(path)).timeout(self.patience)
+        self.authorized(self.http.request(method, self.url(path))).timeout(self.patience)
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        }
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -326,6 +348,17 @@ mod tests {
         for (url, says) in [("localhost", "relative URL"), ("ftp://x", "only http"), ("https://x", "only http")] {
             let error = Client::new(url).unwrap_err().to_string();
             assert!(error.contains(url) && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_along_and_is_never_printed() {
+        let client = Client::new("http://h:1").unwrap().with_token("portolan_secret").unwrap();
+        let request = client.request(Method::GET, &["v1"]).build().unwrap();
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer portolan_secret");
+        assert!(!format!("{client:?} {request:?}").contains("portolan_secret"));
+        for token in ["", "a b", "a\nb", "é"] {
+            assert!(matches!(Client::new("http://h:1").unwrap().with_token(token), Err(Error::Token)), "{token:?}");
         }
     }
 

@@ -33,6 +33,7 @@ use crate::own;
 use crate::registry;
 use crate::store;
 use crate::tls;
+use crate::tokens;
 use crate::zone;
 
 pub use sources::{Setting, Sources};
@@ -68,6 +69,9 @@ pub struct Config {
     /// `[self]`
     #[serde(rename = "self")]
     pub own: own::Config,
+    /// `[[token]]`: only in a file, as no variable and no flag holds a list of tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token: Vec<tokens::Config>,
     /// `[[service]]`: taken in by `files`, from the file itself.
     #[serde(skip_serializing)]
     pub service: IgnoredAny,
@@ -152,6 +156,7 @@ impl Default for Config {
             tls: tls::Config::default(),
             files: files::Config::default(),
             own: own::Config::default(),
+            token: Vec::new(),
             service: IgnoredAny,
         }
     }
@@ -171,7 +176,7 @@ impl Config {
         Terms { zones: self.zone.domains.as_slice().into(), leases, checks }
     }
 
-    /// The keys whose values differ from those of `other`.
+    /// The keys whose values differ from those of `other`, tokens aside.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         sources::differences(self, other)
     }

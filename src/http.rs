@@ -3,14 +3,15 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
 //! as `octets`;
-//! `guard` turns away what a foreign web page or another machine may not do; `request` reads what a request says;
+//! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
+//! `request` reads what a request says;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
 //! clients of earlier registries; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what
 //! becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
-//! plain `curl -d`; and a permission for other sites' pages (CORS), which comes with tokens.
+//! plain `curl -d`; and a permission for other sites' pages (CORS), which have no business here.
 
 mod about;
 mod activity;
@@ -27,6 +28,7 @@ mod listing;
 mod metrics;
 mod octets;
 mod pick;
+mod principal;
 mod protocol;
 mod read;
 mod reload;
@@ -55,6 +57,7 @@ use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::tls::Identity;
+use crate::tokens::Keyring;
 
 use connections::Connections;
 use doors::{plexus, registro, servreg};
@@ -82,6 +85,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where to listen for HTTP over TLS; all paths are there, too. Needs a certificate (`[tls]`).
     pub tls_listen: Vec<SocketAddr>,
+    /// Whether this machine may write without a token. Behind a proxy on it, everybody seems to be here.
+    pub loopback_writes: bool,
     /// Whether machines other than this one may write without a token.
     pub anonymous_writes: bool,
     /// Host names that requests may be addressed to, besides IP addresses, `localhost`, this machine's host name and
@@ -109,6 +114,7 @@ impl Default for Config {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, 8420).into()],
             tls_listen: Vec::new(),
+            loopback_writes: true,
             anonymous_writes: false,
             hosts: Vec::new(),
             body_limit: 1 << 20,
@@ -192,7 +198,7 @@ impl Http {
         identity: Identity,
         stop: CancellationToken,
     ) {
-        let guard = guard::Guard::new(&self.config, &terms.zones);
+        let guard = guard::Guard::new(&self.config, &terms.zones, neighbours.tokens.clone());
         let edge = Arc::new(Edge {
             registry,
             terms,
@@ -229,6 +235,8 @@ pub struct Neighbours {
     pub name_server: Arc<dyn NameServer>,
     /// Reads the files of services again.
     pub reloader: Arc<dyn Reloader>,
+    /// Knows who may do what.
+    pub tokens: Keyring,
     /// What whoever asks is shown.
     pub metrics: Arc<Metrics>,
 }

@@ -102,7 +102,7 @@ async fn say(mut said: Vec<Registration>, registry: &Registry) {
 
 fn registering(registration: Registration) -> Operation {
     let origin = Origin::new(Source::Own, "");
-    Operation::Register { registration, origin, owner: None, condition: Condition::Always }
+    Operation::Register { registration, origin, condition: Condition::Always }
 }
 
 /// This machine's instance of a service, whose port is not known yet.

@@ -7,6 +7,7 @@
 //! What stays out: how anything is parsed or worded (the edges), how it is kept (`store`), what a record is
 //! (`zone`), and which leases are granted (the edges ask [`LeaseLimits`]; the table takes what it is given).
 
+mod authority;
 mod backlog;
 mod census;
 mod clock;
@@ -40,6 +41,7 @@ pub use self::state::{History, Reader, State};
 pub use self::totals::Totals;
 pub use self::writer::Writer;
 
+use self::authority::By;
 use self::clock::Clock;
 use self::guard::Guard;
 use self::renewal::renew_in_place;
@@ -49,6 +51,7 @@ use self::writer::Call;
 use crate::metrics::Metrics;
 use crate::service::{Cause, Change, Instance, InstanceId, LeaseLimits, Revision, UnixMillis};
 use crate::store::{Contents, OpenError, Opened};
+use crate::tokens::Grant;
 use crate::zone;
 
 /// Calls that may wait for the writer; the next ones wait for a place.
@@ -140,10 +143,19 @@ impl Registry {
     /// Applies operations; each has its own result, in order. Answered when durable, visible and announced; what
     /// comes from other sources than the API is not saved, and never waits for the store.
     pub async fn apply(&self, operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
+        self.apply_by(By::Program, operations).await
+    }
+
+    /// The same for somebody who may do what `grant` says, and no more.
+    pub async fn apply_for(&self, grant: &Grant, operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
+        self.apply_by(By::Somebody(grant.clone()), operations).await
+    }
+
+    async fn apply_by(&self, by: By, operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
         let now = self.shared.clock.now();
         let state = self.state();
         // All of them are tried, so that each lease moves now, whatever the writer is busy with.
-        let renewed: Vec<_> = operations.iter().map(|o| renew_in_place(&state.slots, o, now)).collect();
+        let renewed: Vec<_> = operations.iter().map(|o| renew_in_place(&state.slots, o, &by, now)).collect();
         self.shared.counts.renewals.inc_by(renewed.iter().flatten().count() as u64);
         if renewed.iter().all(Option::is_some) {
             return renewed.into_iter().flatten().map(Ok).collect();
@@ -154,7 +166,7 @@ impl Registry {
         let waits = operations.iter().any(Operation::is_saved);
         let queue = if waits { &self.durable } else { &self.volatile };
         let (answer, answered) = oneshot::channel();
-        match queue.send_timeout(Call { operations, answer }, PATIENCE).await {
+        match queue.send_timeout(Call { by, operations, answer }, PATIENCE).await {
             Ok(()) => answered.await.unwrap_or_else(|_| refuse(Refusal::Stopped, count)),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => refuse(Refusal::Busy, count),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => refuse(Refusal::Stopped, count),

@@ -29,6 +29,7 @@ use crate::registry::Writer;
 use crate::service::{Address, DomainName};
 use crate::store::{self, Store};
 use crate::tls::{CertificateError, Tls};
+use crate::tokens::Keyring;
 use crate::zone::Snapshot;
 
 use rooms::{Room, Rooms};
@@ -49,6 +50,7 @@ pub struct Server {
     /// Where this machine is, for services in files that do not say where they are.
     here: IpAddr,
     reread: Reread,
+    tokens: Keyring,
     metrics: Metrics,
     registry: Registry,
     writer: Writer,
@@ -102,10 +104,10 @@ impl Server {
         mdns.name_metrics(&mut metrics);
         checks.name_metrics(&mut metrics);
         files.name_metrics(&mut metrics);
-        let (terms, reread) = (config.terms(), Reread::default());
+        let (terms, reread, tokens) = (config.terms(), Reread::default(), Keyring::new(config.token.clone()));
         let at = Whereabouts { http: http.addresses(), dns: dns.addresses().to_vec(), reachable: addresses };
         let own = Own::bind(&config.own, &terms, &at)?;
-        Ok(Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, metrics, registry, writer })
+        Ok(Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, tokens, metrics, registry, writer })
     }
 
     /// Whenever its files are read again, the settings are as well, by `reread`: it gives those that differ from what
@@ -118,6 +120,11 @@ impl Server {
     /// For whoever may ask to have the files of services read again.
     pub fn reloads(&self) -> Reloads {
         self.files.reloads()
+    }
+
+    /// Who may do what, which whoever reads the settings again may replace.
+    pub fn tokens(&self) -> Keyring {
+        self.tokens.clone()
     }
 
     /// Where HTTP listens.
@@ -162,11 +169,13 @@ impl Server {
 
     /// Runs until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Fault> {
-        let Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, metrics, registry, writer } = self;
+        let Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, tokens, metrics, registry, writer } =
+            self;
         let (identity, held, known) = (tls.identity(), terms.clone(), registry.clone());
         let neighbours = Neighbours {
             name_server: Arc::new(dns.messages(&registry)),
             reloader: Arc::new(files.reloads()),
+            tokens,
             metrics: Arc::new(metrics),
         };
         let rooms = Rooms {

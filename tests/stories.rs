@@ -60,6 +60,9 @@ mod stories {
     mod rpc_watch;
     mod select;
     mod shutdown;
+    mod tokens;
+    mod tokens_owner;
+    mod tokens_read;
     mod watch;
     mod watch_crowd;
 }

@@ -6,6 +6,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use thiserror::Error;
 
+use crate::api::Kind;
 use crate::client;
 use crate::config::ConfigError;
 use crate::server::{Fault, StartError};
@@ -118,9 +119,14 @@ impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
         match error {
             client::Error::Url { .. } => Self::Usage(error.to_string()),
+            client::Error::Token => Self::Usage(format!("{error}; give the one that `portolan token new` printed")),
             client::Error::Refused(problem) => {
                 let kind = problem.kind.rsplit('/').next().unwrap_or_default();
-                Self::Refused(format!("{} ({} {kind})", problem.detail, problem.status))
+                let remedy = match problem.known() {
+                    Some(Kind::TokenNeeded) => "\nshow a token with --token-file, or PORTOLAN_TOKEN",
+                    _ => "",
+                };
+                Self::Refused(format!("{} ({} {kind}){remedy}", problem.detail, problem.status))
             }
             client::Error::Unreachable { url, source } if hung_up(&source) => Self::Unreachable(format!(
                 "what listens at {url} hung up without an answer in HTTP: {}\n\

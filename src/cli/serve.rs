@@ -15,6 +15,7 @@ use crate::api::FileFault;
 use crate::config::{Config, Setting, Sources};
 use crate::server::Server;
 use crate::service::DomainName;
+use crate::tokens::Keyring;
 
 use super::descriptors;
 use super::failure::Failure;
@@ -70,7 +71,9 @@ impl Serve {
         // Before anything is bound, so that no signal finds its default action.
         let caught = Signals::catch().and_then(|signals| Ok((signals, HangUps::catch()?)));
         let (signals, hang_ups) = caught.map_err(|error| Failure::Start(error.into()))?;
-        let server = Server::bind(&config)?.rereading(rereading(sources, config.clone(), log));
+        let server = Server::bind(&config)?;
+        let reread = rereading(sources, config.clone(), log, server.tokens());
+        let server = server.rereading(reread);
         // The process takes it along when it ends. To free a million instances one by one would take seconds, and
         // whoever stops a service kills it after ten.
         let _unfreed = ManuallyDrop::new(server.registry());
@@ -107,12 +110,22 @@ impl Serve {
     }
 }
 
-/// Looks at all settings again: which of them differ from `running` and do not hold at once, as that of the log does.
-fn rereading(sources: Sources, running: Config, log: Log) -> impl Fn() -> Result<Vec<String>, FileFault> {
+/// Looks at all settings again: which of them differ from `running` and do not hold at once, as that of the log and the
+/// tokens do.
+fn rereading(
+    sources: Sources,
+    running: Config,
+    log: Log,
+    tokens: Keyring,
+) -> impl Fn() -> Result<Vec<String>, FileFault> {
     let file = sources.file.clone().unwrap_or_default();
     move || match sources.clone().load() {
         Ok((config, _)) => {
             log.follow(&config);
+            let count = config.token.len();
+            if tokens.replace(config.token.clone()) {
+                info!("other tokens are good from now on, {count} in all");
+            }
             Ok(running.differences(&config).into_iter().filter(|key| key != "log").collect())
         }
         Err(error) => Err(error.in_file(&file)),

@@ -127,7 +127,7 @@ struct Said {
 
 impl Events {
     async fn open(client: &Client, query: &[(String, String)], since: Option<Position>) -> Result<Self, Error> {
-        let request = client.http.get(client.url(&["v1", "watch"])).query(query);
+        let request = client.authorized(client.http.get(client.url(&["v1", "watch"]))).query(query);
         let request = request.query(&since.map(|since| ("since", since.to_string())).as_slice());
         Ok(Self { response: client.send(request).await?, octets: Vec::new() })
     }

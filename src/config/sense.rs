@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use crate::mdns::Mdns;
 use crate::own::{Own, Whereabouts};
 use crate::service::{Address, AddressError, DomainName};
+use crate::tokens;
 use crate::zone::{DOMAIN_MAX, reverse_name};
 
 use super::{Config, ConfigError, log, refuse};
@@ -22,6 +23,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_certificate(config)?;
     check_guard(config)?;
     check_log(config)?;
+    tokens::check(&config.token).map_err(|error| ConfigError::Room(error.to_string()))?;
     config.store.check().map_err(|error| ConfigError::Room(error.to_string()))?;
     Own::bind(&config.own, &config.terms(), &Whereabouts::default())
         .map_err(|error| ConfigError::Room(error.to_string()))?;

@@ -17,7 +17,7 @@ use super::{Config, ConfigError, bounds, inherited, wording};
 const PREFIX: &str = "PORTOLAN_";
 
 /// Variables of the command line, which are no settings of the server.
-const OTHERS: [&str; 2] = ["PORTOLAN_CONFIG", "PORTOLAN_URL"];
+const OTHERS: [&str; 4] = ["PORTOLAN_CONFIG", "PORTOLAN_TOKEN", "PORTOLAN_TOKEN_FILE", "PORTOLAN_URL"];
 
 /// Octets of a file, at most: a hundred times the one that explains every key.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -121,7 +121,12 @@ fn check_services(path: PathBuf, text: &str, config: &Config) -> Result<PathBuf,
 
 /// The keys, each with its table, whose values are not the same.
 pub(super) fn differences(a: &Config, b: &Config) -> Vec<String> {
-    let (mut keys, of) = (Vec::new(), |config| Value::Table(table_of(config)));
+    let mut keys = Vec::new();
+    let of = |config| {
+        let mut table = table_of(config);
+        table.remove("token");
+        Value::Table(table)
+    };
     collect_differences("", &of(a), &of(b), &mut keys);
     keys
 }
@@ -217,6 +222,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::tokens::Hash;
 
     fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Setting>) -> Result<(Config, Vec<String>), String> {
         let folder = tempfile::tempdir().unwrap();
@@ -290,6 +296,28 @@ mod tests {
         let b = config("[zone]\nttl = \"21s\"\n[[service]]\nservice = \"db\"\nport = 1\n");
         assert_eq!(a.differences(&b), ["dns.rrl.rate", "zone.ttl"]);
         assert_eq!(a.differences(&a), [""; 0]);
+    }
+
+    #[test]
+    fn tokens_stay_whatever_else_is_set_and_are_refused_by_line() {
+        let hash = Hash::of("secret").to_string();
+        let token = format!("[[token]]\nname = \"ci\"\nhash = \"{hash}\"\nwrite = [\"web-*\"]\n");
+        let flag = || vec![Setting::flag("--ttl", &["zone", "ttl"], "40s")];
+        let (config, strangers) =
+            load(&token, &[("PORTOLAN_TOKEN", "x"), ("PORTOLAN_ZONE_TTL", "30s")], flag()).unwrap();
+        assert_eq!((config.token.len(), config.token[0].name.as_str(), strangers.len()), (1, "ci", 0));
+        assert_eq!(config.differences(&load("", &[], flag()).unwrap().0), [""; 0]);
+        for (mistake, line, says) in [
+            (token.replace("sha256:", "md5:"), 3, "is no hash of a token; give what `portolan token new` printed"),
+            (token.replace("web-*", "web.x"), 4, "is no service; give a name such as auth"),
+            (token.replace("\"ci\"", "\"c i\""), 2, "is no name of a token"),
+            (format!("{token}wirte = [\"x\"]\n"), 5, "`wirte`"),
+        ] {
+            let error = load(&mistake, &[], vec![]).unwrap_err();
+            assert!(error.contains(&format!("line {line}")) && error.contains(says), "{error}");
+        }
+        let error = load(&format!("{token}{token}"), &[], vec![]).unwrap_err();
+        assert!(error.contains("token \"ci\" is there twice"), "{error}");
     }
 
     #[test]

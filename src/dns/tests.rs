@@ -46,7 +46,7 @@ impl Server {
     async fn register(&self, service: &str, instance: &str, host: &str) {
         let registration = registration(service, instance, host);
         let (origin, condition) = (Origin::api(), Condition::Always);
-        let operation = Operation::Register { registration, origin, owner: None, condition };
+        let operation = Operation::Register { registration, origin, condition };
         self.registry.apply(vec![operation]).await.remove(0).unwrap();
     }
 

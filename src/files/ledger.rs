@@ -105,9 +105,7 @@ impl Ledger {
 fn operation((name, id, word): &Word) -> Operation {
     let origin = Origin::new(Source::File, name);
     match word.clone() {
-        Some((_, registration)) => {
-            Operation::Register { registration, origin, owner: None, condition: Condition::Always }
-        }
+        Some((_, registration)) => Operation::Register { registration, origin, condition: Condition::Always },
         None => Operation::Deregister { id: id.clone(), origin, condition: Condition::Always },
     }
 }

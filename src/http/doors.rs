@@ -9,14 +9,19 @@ pub(super) mod registro;
 pub(super) mod servreg;
 
 use crate::http::Edge;
+use crate::http::principal::Principal;
 use crate::registry::{Applied, Condition, Operation, Refusal};
 use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType, Transport};
 
 impl Edge {
     /// Registers for who has no session.
-    async fn registered(&self, registration: Registration, condition: Condition) -> Result<Applied, Refusal> {
-        self.claims.forget(&registration.id);
-        self.apply(Operation::Register { registration, origin: Origin::api(), owner: None, condition }).await
+    async fn registered(
+        &self,
+        principal: &Principal,
+        registration: Registration,
+        condition: Condition,
+    ) -> Result<Applied, Refusal> {
+        self.apply(principal, Operation::Register { registration, origin: Origin::api(), condition }).await
     }
 }
 

@@ -21,8 +21,8 @@ use crate::zone::{Question, Subject, rtype};
 
 use super::Edge;
 use super::concern::Concern;
+use super::principal::Principal;
 use super::read::Pairs;
-use super::request::Sender;
 use super::respond::{self, Refused};
 
 /// Instances that are shown, at most: they are for people. Half of them for those that the answer lacks, half for those
@@ -32,7 +32,7 @@ const SHOWN_MAX: usize = 200;
 /// `GET /v1/explain`
 pub(super) async fn explain(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Query(query): Query<Pairs>,
 ) -> Result<Response, Refused> {
     let (mut name, mut rtype) = (None, None);
@@ -49,7 +49,7 @@ pub(super) async fn explain(
     let name = name.ok_or_else(|| invalid_parameter("name", "is missing; give a whole name"))?;
     // A host may be that of any instance: all are looked at.
     let looking = Arc::clone(&edge);
-    let explained = edge.explaining.take(move || looking.explained(&name, rtype, sender)).await?;
+    let explained = edge.explaining.take(move || looking.explained(&name, rtype, &principal)).await?;
     Ok(respond::document(StatusCode::OK, &explained))
 }
 
@@ -66,9 +66,9 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 }
 
 impl Edge {
-    fn explained(&self, name: &DomainName, rtype: Option<u16>, sender: IpAddr) -> Explanation {
+    fn explained(&self, name: &DomainName, rtype: Option<u16>, principal: &Principal) -> Explanation {
         let state = self.registry.state();
-        let explained = self.neighbours.name_server.explain(&state.zone, name, rtype, sender);
+        let explained = self.neighbours.name_server.explain(&state.zone, name, rtype, principal.sender);
         // Which patterns this client may ask for is settled above.
         let (subject, zone) = state.zone.subject(&Question { name: name.as_wire(), rtype: 0, globs: None });
         let concern = Concern::of(name, &self.terms.zones, subject);
@@ -76,11 +76,12 @@ impl Edge {
         let answer = Answer { explained, concern: &concern, subject, zone };
         let (mut has, mut lacks) = (Side::default(), Side::default());
         for slot in concern.slots(&state) {
+            // DNS has it in any case: it counts.
+            let is_seen = principal.grant.may_read(slot.id().service_type());
             for instance in slot.instances() {
-                match self.reason(slot, instance, &answer) {
-                    None => has.add(|| self.candidate(instance, None)),
-                    reason => lacks.add(|| self.candidate(instance, reason)),
-                }
+                let reason = self.reason(slot, instance, &answer);
+                let side = if reason.is_none() { &mut has } else { &mut lacks };
+                side.add(is_seen, || self.candidate(instance, reason));
             }
         }
         // Whoever asks why something is missing is to see it, however much is not missing.
@@ -122,9 +123,9 @@ struct Side {
 }
 
 impl Side {
-    fn add(&mut self, candidate: impl FnOnce() -> Candidate) {
+    fn add(&mut self, is_seen: bool, candidate: impl FnOnce() -> Candidate) {
         self.count += 1;
-        if self.shown.len() < SHOWN_MAX {
+        if is_seen && self.shown.len() < SHOWN_MAX {
             self.shown.push(candidate());
         }
     }

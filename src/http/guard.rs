@@ -1,4 +1,4 @@
-//! Who may ask: not a web page of another site, and for writes not another machine.
+//! Who may ask: not a web page of another site, and for writes not another machine without a token.
 //!
 //! A registry at localhost is within reach of every page that a browser on the machine shows. Pages cannot help but
 //! tell where they come from (`Origin`, `Sec-Fetch-Site`); one that has pointed its own name at 127.0.0.1 (DNS
@@ -7,6 +7,9 @@
 //!
 //! What is posted to some paths may be reading: DNS over HTTPS always is, and of calls (JSON-RPC) it is a matter of
 //! their method. Other machines may.
+//!
+//! What a token is for is not looked at here, but where it is known which service is meant: the registry is told who
+//! asks for a change, and a selection who is to see it.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -21,9 +24,11 @@ use axum::response::Response;
 
 use crate::api::{Kind, Problem};
 use crate::service::DomainName;
+use crate::tokens::Keyring;
 
 use super::doh;
 use super::doors::servreg;
+use super::principal::Principal;
 use super::request::{OverTls, Sender};
 use super::respond::{Refused, excerpt};
 use super::rpc;
@@ -38,6 +43,8 @@ pub(super) struct Guard {
     /// In lower case.
     hosts: HashSet<String>,
     zones: Arc<[DomainName]>,
+    tokens: Keyring,
+    loopback_writes: bool,
     anonymous_writes: bool,
 }
 
@@ -45,24 +52,26 @@ pub(super) struct Guard {
 pub(super) async fn check(
     State(edge): State<Arc<Edge>>,
     sender: Sender,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    edge.guard.check(&request, sender.0)?;
+    let principal = edge.guard.check(&request, sender.0)?;
+    request.extensions_mut().insert(principal);
     Ok(next.run(request).await)
 }
 
 impl Guard {
-    pub(super) fn new(config: &Config, zones: &Arc<[DomainName]>) -> Self {
+    pub(super) fn new(config: &Config, zones: &Arc<[DomainName]>, tokens: Keyring) -> Self {
         let own = gethostname::gethostname().to_string_lossy().to_ascii_lowercase();
         let short = own.split('.').next().unwrap_or_default().to_owned();
         let mut hosts: HashSet<String> = config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         // The name that mDNS gives the machine (RFC 6762 §3) is nobody else's on the link, either.
         hosts.extend(["localhost".to_owned(), format!("{short}.local"), short, own]);
-        Self { hosts, zones: Arc::clone(zones), anonymous_writes: config.anonymous_writes }
+        let Config { loopback_writes, anonymous_writes, .. } = *config;
+        Self { hosts, zones: Arc::clone(zones), tokens, loopback_writes, anonymous_writes }
     }
 
-    fn check(&self, request: &Request, sender: IpAddr) -> Result<(), Problem> {
+    fn check(&self, request: &Request, sender: IpAddr) -> Result<Principal, Problem> {
         let host = addressed(request)?;
         if let Some(host) = &host
             && request.extensions().get::<OverTls>().is_none()
@@ -70,20 +79,46 @@ impl Guard {
             self.check_host(host)?;
         }
         check_site(request.headers(), host.as_ref())?;
+        let principal = Principal::of(request.headers(), sender, &self.tokens)?;
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if is_read || ANY_METHOD.contains(&request.uri().path()) { Ok(()) } else { self.check_write(sender) }
+        if !is_read && !ANY_METHOD.contains(&request.uri().path()) {
+            self.check_write(&principal)?;
+        }
+        Ok(principal)
     }
 
-    /// Whether `sender` may write.
-    pub(super) fn check_write(&self, sender: IpAddr) -> Result<(), Problem> {
-        if self.anonymous_writes || sender.to_canonical().is_loopback() {
+    /// Whether they may write at all.
+    pub(super) fn check_write(&self, principal: &Principal) -> Result<(), Problem> {
+        let may_without = self.anonymous_writes || (self.loopback_writes && principal.is_here());
+        if may_without || principal.grant.name().is_some() {
             return Ok(());
         }
-        let detail = format!(
-            "{sender} is another machine, and writes from other machines are refused; \
-             to allow them all, set http.anonymous_writes = true"
-        );
+        let sender = principal.sender;
+        if !self.tokens.is_empty() {
+            let detail =
+                format!("writes from {sender} take a token; send Authorization: Bearer with one that may write");
+            return Err(Problem::new(Kind::TokenNeeded, detail));
+        }
+        let detail = if principal.is_here() {
+            "http.loopback_writes is false, and there is no token in the settings; make one with `portolan token new`"
+                .to_owned()
+        } else {
+            format!(
+                "{sender} is another machine, and writes from other machines are refused; make a token with `portolan \
+                 token new`, or to allow them all, set http.anonymous_writes = true"
+            )
+        };
         Err(Problem::new(Kind::AnonymousWrite, detail))
+    }
+
+    /// What `principal`, who has been here for a while, may do by now; `None` where the token is one no more.
+    pub(super) fn renewed(&self, principal: &Principal) -> Option<Principal> {
+        Some(Principal { grant: self.tokens.renewed(&principal.grant)?, ..*principal })
+    }
+
+    /// Whether nothing has become of tokens since `principal` came.
+    pub(super) fn is_current(&self, principal: &Principal) -> bool {
+        self.tokens.is_current(&principal.grant)
     }
 
     fn check_host(&self, authority: &Authority) -> Result<(), Problem> {
@@ -147,13 +182,13 @@ mod tests {
 
     fn ask(anonymous_writes: bool, sender: &str, method: &str, headers: &[(&str, &str)]) -> Result<(), Option<Kind>> {
         let config = Config { anonymous_writes, hosts: vec!["Registry.Example.org".into()], ..Config::default() };
-        let guard = Guard::new(&config, &["registry.local".parse().unwrap()].into());
+        let guard = Guard::new(&config, &["registry.local".parse().unwrap()].into(), Keyring::default());
         let mut request = axum::http::Request::builder().method(method).uri("/");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        guard.check(&request, sender.parse().unwrap()).map_err(|problem| problem.known())
+        guard.check(&request, sender.parse().unwrap()).map(drop).map_err(|problem| problem.known())
     }
 
     #[test]

@@ -10,10 +10,16 @@ use crate::api::{self, History};
 use crate::registry::{Flip, Refusal};
 
 use super::Edge;
+use super::principal::Principal;
 use super::request::Addressed;
 use super::respond::{self, Refused};
 
-pub(super) async fn history(State(edge): State<Arc<Edge>>, Addressed(id): Addressed) -> Result<Response, Refused> {
+pub(super) async fn history(
+    State(edge): State<Arc<Edge>>,
+    principal: Principal,
+    Addressed(id): Addressed,
+) -> Result<Response, Refused> {
+    principal.check_read(id.service_type())?;
     let mut flips = edge.registry.flips(&id);
     if flips.is_empty() {
         let state = edge.registry.state();

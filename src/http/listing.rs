@@ -23,6 +23,7 @@ use crate::api::{Cursor, Filter, Instance, Page, Position, Problem};
 use crate::registry::State;
 
 use super::Edge;
+use super::principal::Principal;
 use super::respond;
 use super::select::Selection;
 use super::watch;
@@ -38,8 +39,8 @@ const EXAMINED_AT_ONCE: usize = 250;
 const EXAMINED_MAX: usize = 5_000;
 
 /// The page of a list, as an answer.
-pub(super) async fn page(edge: &Arc<Edge>, filter: Filter) -> Result<Response, Problem> {
-    let listing = Listing::new(edge, filter)?;
+pub(super) async fn page(edge: &Arc<Edge>, principal: &Principal, filter: Filter) -> Result<Response, Problem> {
+    let listing = Listing::new(edge, principal, filter)?;
     // It ends with its reader, or with the time that a request may take.
     let (pieces, mut rest) = mpsc::channel(1);
     tokio::spawn(timeout(edge.config.request_timeout, listing.write(pieces)));
@@ -50,8 +51,8 @@ pub(super) async fn page(edge: &Arc<Edge>, filter: Filter) -> Result<Response, P
 }
 
 /// The page of a list as a value, for who puts it into words of another kind; it is gathered in turns as well.
-pub(super) async fn gathered(edge: &Arc<Edge>, filter: Filter) -> Result<Page, Problem> {
-    let mut listing = Listing::new(edge, filter)?;
+pub(super) async fn gathered(edge: &Arc<Edge>, principal: &Principal, filter: Filter) -> Result<Page, Problem> {
+    let mut listing = Listing::new(edge, principal, filter)?;
     let mut instances = Vec::new();
     loop {
         let turn = edge.listing.lock().await;
@@ -91,8 +92,8 @@ struct Piece {
 }
 
 impl Listing {
-    fn new(edge: &Arc<Edge>, filter: Filter) -> Result<Self, Problem> {
-        let (selection, limit) = (Selection::new(&filter)?, filter.limit());
+    fn new(edge: &Arc<Edge>, principal: &Principal, filter: Filter) -> Result<Self, Problem> {
+        let (selection, limit) = (Selection::new(&filter, principal)?, filter.limit());
         let state = edge.registry.state();
         Ok(Self { edge: Arc::clone(edge), state, selection, limit, after: filter.cursor, examined: 0, found: 0 })
     }

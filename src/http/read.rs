@@ -9,11 +9,13 @@ use axum::response::Response;
 use crate::api::{Cursor, Filter, Instance, Service, Services, unknown_parameter};
 use crate::registry::{Refusal, Slot};
 use crate::service::InstanceId;
+use crate::tokens::Grant;
 
 use super::Edge;
 use super::listing;
 use super::pick;
-use super::request::{Addressed, Sender};
+use super::principal::Principal;
+use super::request::Addressed;
 use super::respond::{self, Refused};
 use super::select::Selection;
 use super::wait;
@@ -22,7 +24,12 @@ use super::wait;
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// `GET /v1/instances/{type}/{instance}`: the effective one, and what it hides.
-pub(super) async fn instance(State(edge): State<Arc<Edge>>, Addressed(id): Addressed) -> Result<Response, Refused> {
+pub(super) async fn instance(
+    State(edge): State<Arc<Edge>>,
+    principal: Principal,
+    Addressed(id): Addressed,
+) -> Result<Response, Refused> {
+    principal.check_read(id.service_type())?;
     let state = edge.registry.state();
     let slot = state.get(&id).ok_or(Refusal::Unknown(id))?;
     Ok(respond::tagged(StatusCode::OK, slot.effective().revision, &edge.show(slot)))
@@ -31,32 +38,36 @@ pub(super) async fn instance(State(edge): State<Arc<Edge>>, Addressed(id): Addre
 /// `GET /v1/instances`
 pub(super) async fn instances(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     query: Query<Pairs>,
 ) -> Result<Response, Refused> {
     let filter = Filter::from_query(&query)?;
     if filter.pick.is_some() || filter.wait.is_some() {
-        let selection = Arc::new(Selection::new(&filter)?);
+        let selection = Arc::new(Selection::new(&filter, &principal)?);
         if let Some(time) = filter.wait {
-            wait::until_listed(&edge, &selection, sender, time).await?;
+            wait::until_listed(&edge, &selection, principal.sender, time).await?;
         }
         if let Some(pick) = &filter.pick {
             let page = pick::one(&edge, &selection, pick, &filter).await?;
             return Ok(respond::document(StatusCode::OK, &page));
         }
     }
-    Ok(listing::page(&edge, filter).await?)
+    Ok(listing::page(&edge, &principal, filter).await?)
 }
 
 /// `GET /v1/services`
-pub(super) async fn services(State(edge): State<Arc<Edge>>, query: Query<Pairs>) -> Result<Response, Refused> {
+pub(super) async fn services(
+    State(edge): State<Arc<Edge>>,
+    principal: Principal,
+    query: Query<Pairs>,
+) -> Result<Response, Refused> {
     if let Some((key, _)) = query.iter().find(|(key, _)| key != "limit" && key != "cursor") {
         return Err(unknown_parameter(key, "limit, cursor").into());
     }
     let filter = Filter::from_query(&query)?;
     // To count the instances of a type is to look at each.
     let looking = Arc::clone(&edge);
-    let counted = edge.counting.take(move || looking.count(&filter)).await?;
+    let counted = edge.counting.take(move || looking.count(&filter, &principal.grant)).await?;
     Ok(respond::document(StatusCode::OK, &counted))
 }
 
@@ -68,12 +79,13 @@ impl Edge {
         Instance { beneath: views.collect(), ..top }
     }
 
-    fn count(&self, filter: &Filter) -> Services {
+    fn count(&self, filter: &Filter, grant: &Grant) -> Services {
         let state = self.registry.state();
         let mut services: Vec<Service> = Vec::new();
         let mut last: Option<&InstanceId> = None;
         let mut cursor = None;
-        for (id, slot) in state.after(filter.cursor.as_ref().map(|cursor| &cursor.0)) {
+        let all = state.after(filter.cursor.as_ref().map(|cursor| &cursor.0));
+        for (id, slot) in all.filter(|(id, _)| grant.may_read(id.service_type())) {
             let service_type = id.service_type();
             if last.is_none_or(|last| last.service_type() != service_type) {
                 if services.len() >= filter.limit() {
@@ -118,6 +130,7 @@ mod tests {
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Reach, Source};
     use crate::store::{self, Store};
+    use crate::tokens::Keyring;
     use crate::zone::{self, Snapshot};
 
     #[derive(Debug)]
@@ -152,13 +165,14 @@ mod tests {
         let stop = CancellationToken::new();
         let writing = tokio::spawn(writer.run(stop.clone()));
         let config = Config::default();
-        let guard = guard::Guard::new(&config, &terms.zones);
+        let guard = guard::Guard::new(&config, &terms.zones, Keyring::default());
         let edge = Edge {
             registry,
             terms,
             neighbours: Neighbours {
                 name_server: Arc::new(Silent),
                 reloader: Arc::new(Silent),
+                tokens: Keyring::default(),
                 metrics: Arc::default(),
             },
             guard,
@@ -182,7 +196,7 @@ mod tests {
             let registration = Json::parse(body.as_bytes()).unwrap().read::<Registration>().unwrap();
             let registration = registration.accept(&edge.terms, [10, 0, 0, 7].into(), None).unwrap();
             let origin = Origin::new(source, "");
-            let operation = Operation::Register { registration, origin, owner: None, condition: Condition::Always };
+            let operation = Operation::Register { registration, origin, condition: Condition::Always };
             edge.registry.apply(vec![operation]).await.remove(0).unwrap();
         }
 

@@ -1,7 +1,6 @@
 //! `POST /v1/reload`: the files of services are read again, and what came of it is told.
 
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use axum::response::Response;
 use crate::api::{FileFault, Kind, Problem, Reloaded};
 
 use super::Edge;
-use super::request::Sender;
+use super::principal::Principal;
 use super::respond::{self, Refused};
 
 /// Reads the files of services again.
@@ -25,16 +24,18 @@ pub trait Reloader: Debug + Send + Sync {
 }
 
 /// `POST /v1/reload`
-pub(super) async fn reload(State(edge): State<Arc<Edge>>, Sender(sender): Sender) -> Result<Response, Refused> {
-    Ok(respond::document(StatusCode::OK, &edge.reload(sender).await?))
+pub(super) async fn reload(State(edge): State<Arc<Edge>>, principal: Principal) -> Result<Response, Refused> {
+    Ok(respond::document(StatusCode::OK, &edge.reload(&principal).await?))
 }
 
 impl Edge {
-    /// For this machine alone, whoever else may write, since the answer has its paths.
-    pub(super) async fn reload(&self, sender: IpAddr) -> Result<Reloaded, Problem> {
-        if !sender.to_canonical().is_loopback() {
-            let detail = format!("{sender} is another machine, and files are read again only for who asks on this one");
-            return Err(Problem::new(Kind::AnonymousWrite, detail));
+    /// For this machine and admins alone, whoever else may write, since the answer has paths.
+    pub(super) async fn reload(&self, principal: &Principal) -> Result<Reloaded, Problem> {
+        let is_here = principal.is_here() && self.config.loopback_writes;
+        if !is_here && !principal.grant.is_admin() {
+            let kind = if principal.grant.name().is_some() { Kind::OutOfScope } else { Kind::AnonymousWrite };
+            let detail = "files are read again only for who asks on this machine, or shows a token with admin = true";
+            return Err(Problem::new(kind, detail));
         }
         let reloaded = self.neighbours.reloader.reload().await;
         reloaded.ok_or_else(|| Problem::new(Kind::ShuttingDown, "the registry is shutting down"))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,14 @@ pub(super) fn problem_of(refusal: &Refusal) -> Problem {
             let detail = format!("{said}, not the one in If-Match; get it, look at what changed and try again");
             Problem { revision: Some(found.revision.0), ..Problem::new(Kind::RevisionDiffers, detail) }
         }
-        Refusal::NotYours(_) => Problem::new(Kind::NotYours, said),
+        Refusal::OutOfScope(_) => {
+            let detail = format!("{said}; show one that has it in its `write`, or add it there ([[token]])");
+            Problem::new(Kind::OutOfScope, detail)
+        }
+        Refusal::NotYours(_) => {
+            Problem::new(Kind::NotYours, format!("{said}; show that one, or one with admin = true"))
+        }
+        Refusal::HostTaken(_) => Problem::new(Kind::NotYours, format!("{said}; choose another `host`")),
         Refusal::Store(_) => Problem::new(Kind::StoreFailed, said),
         Refusal::Busy => Problem::new(Kind::Busy, said),
         Refusal::Full(_) | Refusal::ChecksFull(_) => Problem::new(Kind::Full, said),
@@ -80,7 +87,20 @@ impl IntoResponse for Refused {
             let seconds = if self.0.known() == Some(Kind::Busy) { "1" } else { "5" };
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
         }
+        if let Some(challenge) = self.0.known().and_then(challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         response
+    }
+}
+
+/// What to authenticate with, and what was wrong with it (RFC 6750 §3).
+fn challenge(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::TokenNeeded => Some(r#"Bearer realm="portolan""#),
+        Kind::InvalidToken => Some(r#"Bearer realm="portolan", error="invalid_token""#),
+        Kind::OutOfScope => Some(r#"Bearer realm="portolan", error="insufficient_scope""#),
+        _ => None,
     }
 }
 
@@ -152,12 +172,13 @@ pub(super) fn locate(response: &mut Response, path: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::HostLabel;
 
     #[test]
     fn what_the_registry_refuses_has_a_status_and_says_when_to_come_again() {
         let store = || Refusal::Store("disk full".into());
         for (refusal, status, retry_after) in [
-            (Refusal::NotYours("web1".into()), 409, None),
+            (Refusal::HostTaken(HostLabel::new("web1").unwrap()), 409, None),
             (store(), 503, Some("5")),
             (Refusal::Busy, 503, Some("1")),
             (Refusal::Full(7), 507, None),

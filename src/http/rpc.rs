@@ -35,7 +35,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Edge;
 use super::handover::Handover;
-use super::request::{Sender, read_body};
+use super::principal::Principal;
+use super::request::read_body;
 use super::respond::{self, Refused};
 
 use caller::Caller;
@@ -57,8 +58,8 @@ pub struct Config {
 }
 
 /// `POST /rpc`
-pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, request: Request) -> Response {
-    let caller = Caller { edge: Arc::clone(&edge), sender, session: None };
+pub(super) async fn call(State(edge): State<Arc<Edge>>, principal: Principal, request: Request) -> Response {
+    let caller = Caller { edge: Arc::clone(&edge), principal, session: None };
     let reply = posted(&caller, &edge, request).await;
     reply.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
 }
@@ -66,11 +67,11 @@ pub(super) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, 
 /// `GET /ws`
 pub(super) async fn connect(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Extension(handover): Extension<Handover>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
-    let caller = Caller::with_session(&edge, sender);
+    let caller = Caller::with_session(&edge, principal);
     Ok(open(edge, &handover, upgrade, caller)?)
 }
 

@@ -3,11 +3,16 @@
 use crate::api::{Cursor, Filter, Problem, invalid_parameter};
 use crate::registry::{Slot, State};
 use crate::service::{Glob, Instance, InstanceId, ServicePattern, Source, Status, Tag, VersionRange};
+use crate::tokens::Grant;
+
+use super::principal::Principal;
 
 /// A filter, compiled.
 pub(super) struct Selection {
     /// `None` is all.
     types: Option<ServicePattern>,
+    /// Of whom not all is shown to.
+    grant: Option<Grant>,
     instance: Option<Glob>,
     version: Option<VersionRange>,
     status: Vec<Status>,
@@ -18,14 +23,23 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    pub(super) fn new(filter: &Filter) -> Result<Self, Problem> {
+    /// Of what is shown to `principal`; refused where that is nothing of the services that are asked for by name.
+    pub(super) fn new(filter: &Filter, principal: &Principal) -> Result<Self, Problem> {
         let types =
             |text: &String| ServicePattern::new(text).map_err(|error| invalid_parameter("service", &error.to_string()));
         let range =
             |text: &String| VersionRange::new(text).map_err(|error| invalid_parameter("version", &error.to_string()));
         let tag = |text: &String| Tag::new(text).map_err(|error| invalid_parameter("tag", &error.to_string()));
+        let types = filter.service.as_ref().map(types).transpose()?;
+        if let Some(ServicePattern::These(types)) = &types {
+            let mut unseen = types.iter().map(|wanted| principal.check_read(wanted).err());
+            if let (Some(problem), true) = (unseen.next().flatten(), unseen.all(|problem| problem.is_some())) {
+                return Err(problem);
+            }
+        }
         Ok(Self {
-            types: filter.service.as_ref().map(types).transpose()?,
+            types,
+            grant: narrowed(principal),
             instance: filter.instance.as_deref().map(Glob::new),
             version: filter.version.as_ref().map(range).transpose()?,
             status: filter.status.clone(),
@@ -35,6 +49,14 @@ impl Selection {
             tags: filter.tags.iter().map(tag).collect::<Result<_, _>>()?,
             txt: filter.txt.clone(),
         })
+    }
+
+    /// Tokens have changed; false where everything is shown as before.
+    pub(super) fn follow(&mut self, principal: &Principal) -> bool {
+        let grant = narrowed(principal);
+        let is_other = grant.is_some() || self.grant.is_some();
+        self.grant = grant;
+        is_other
     }
 
     /// Every identity from `cursor` on (exclusive) that could match, in order. Who looks at them counts, so a glob
@@ -59,6 +81,7 @@ impl Selection {
     pub(super) fn matches(&self, instance: &Instance) -> bool {
         let details = &instance.registration.details;
         self.types.as_ref().is_none_or(|types| types.matches(instance.id().service_type()))
+            && self.grant.as_ref().is_none_or(|grant| grant.may_read(instance.id().service_type()))
             && (self.status.is_empty() || self.status.contains(&instance.status()))
             && self.served.is_none_or(|served| instance.is_served() == served)
             && (self.source.is_empty() || self.source.contains(&instance.origin.source()))
@@ -75,4 +98,9 @@ impl Selection {
                 .all(|(key, wanted)| txt.get(key).is_some_and(|value| value.unwrap_or_default() == wanted.as_bytes()))
         })
     }
+}
+
+/// By what it is asked whether somebody is shown an instance, where that may not be.
+fn narrowed(principal: &Principal) -> Option<Grant> {
+    Some(&principal.grant).filter(|grant| !grant.may_read_all()).cloned()
 }

@@ -34,6 +34,7 @@ use self::stream::{Stream, Watching};
 pub(super) use self::following::Following;
 
 use super::Edge;
+use super::principal::Principal;
 use super::read::Pairs;
 use super::respond::Refused;
 use super::select::Selection;
@@ -65,12 +66,13 @@ pub(super) enum Effect {
 /// `GET /v1/watch`
 pub(super) async fn watch(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     headers: HeaderMap,
     Query(query): Query<Pairs>,
 ) -> Result<Response, Refused> {
     let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?")).filter(|id| !id.is_empty());
     let (since, filter) = read(last, query)?;
-    let body = Body::new(Stream::new(Watching::new(Following::begin(&edge, &filter, since)?)));
+    let body = Body::new(Stream::new(Watching::new(Following::begin(&edge, &principal, &filter, since)?)));
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
     Ok((headers, body).into_response())
 }

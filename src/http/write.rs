@@ -1,6 +1,5 @@
 //! Requests that change something: each becomes operations, and is answered when they are done.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,7 +12,8 @@ use crate::registry::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{InstanceId, Origin, Status};
 
 use super::Edge;
-use super::request::{Addressed, Document, Precondition, Sender};
+use super::principal::Principal;
+use super::request::{Addressed, Document, Precondition};
 use super::respond::{self, Refused, problem_of};
 
 /// How often a patch is made anew because the instance changed under it.
@@ -24,14 +24,14 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// `POST /v1/heartbeat`: registers what is new and renews what is known; one object, or an array of them.
 pub(super) async fn heartbeat(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Precondition(condition): Precondition,
     Document(body): Document,
 ) -> Result<Response, Refused> {
     match body {
-        Json::Array(items) => edge.heartbeats(items, sender, condition).await,
+        Json::Array(items) => edge.heartbeats(items, &principal, condition).await,
         item => {
-            let applied = edge.apply(edge.announcing(item, sender, None, condition)?).await?;
+            let applied = edge.apply(&principal, edge.registering(item, &principal, None, condition)?).await?;
             let answer = edge.heartbeat_of(&applied);
             Ok(registered(&applied, &answer))
         }
@@ -41,13 +41,13 @@ pub(super) async fn heartbeat(
 /// `PUT /v1/instances/{type}/{instance}`: the whole registration.
 pub(super) async fn replace(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
     Document(body): Document,
 ) -> Result<Response, Refused> {
-    let operation = edge.announcing(body, sender, Some(&id), condition)?;
-    let applied = edge.apply(operation).await?;
+    let operation = edge.registering(body, &principal, Some(&id), condition)?;
+    let applied = edge.apply(&principal, operation).await?;
     Ok(registered(&applied, &edge.view(&applied)))
 }
 
@@ -55,28 +55,30 @@ pub(super) async fn replace(
 /// every registration does.
 pub(super) async fn patch(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
     Document(patch): Document,
 ) -> Result<Response, Refused> {
-    let applied = edge.patched(&id, &patch, condition, sender).await?;
+    let applied = edge.patched(&id, &patch, condition, &principal).await?;
     Ok(registered(&applied, &edge.view(&applied)))
 }
 
 /// `DELETE /v1/instances/{type}/{instance}`
 pub(super) async fn deregister(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
 ) -> Result<Response, Refused> {
-    edge.apply(Operation::Deregister { id, origin: Origin::api(), condition }).await?;
+    edge.apply(&principal, Operation::Deregister { id, origin: Origin::api(), condition }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `POST /v1/instances/{type}/{instance}/renew`
 pub(super) async fn renew(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
 ) -> Result<Response, Refused> {
@@ -84,13 +86,14 @@ pub(super) async fn renew(
         let detail = "a renewal depends on nothing: leave If-Match and If-None-Match out";
         return Err(Problem::new(Kind::MalformedRequest, detail).into());
     }
-    let applied = edge.apply(Operation::Renew(id)).await?;
+    let applied = edge.apply(&principal, Operation::Renew(id)).await?;
     Ok(registered(&applied, &edge.heartbeat_of(&applied)))
 }
 
 /// `PUT /v1/instances/{type}/{instance}/status`
 pub(super) async fn set_status(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Addressed(id): Addressed,
     Precondition(condition): Precondition,
     Document(body): Document,
@@ -102,20 +105,25 @@ pub(super) async fn set_status(
         Status::Down => StatusWish::Down(wish.reason()?),
         Status::OutOfService => StatusWish::OutOfService,
     };
-    let applied = edge.apply(Operation::SetStatus { id, status, condition }).await?;
+    let applied = edge.apply(&principal, Operation::SetStatus { id, status, condition }).await?;
     Ok(registered(&applied, &edge.view(&applied)))
 }
 
 impl Edge {
     /// Every item has its own outcome; those that cannot be read do not hold up the others.
-    async fn heartbeats(&self, items: Vec<Json>, sender: IpAddr, condition: Condition) -> Result<Response, Refused> {
+    async fn heartbeats(
+        &self,
+        items: Vec<Json>,
+        principal: &Principal,
+        condition: Condition,
+    ) -> Result<Response, Refused> {
         if items.len() > BATCH_MAX {
             return Err(Invalid::new("", Fault::TooMany { given: items.len(), limit: BATCH_MAX }).into());
         }
         let mut operations = Vec::with_capacity(items.len());
         let mut invalid = Vec::with_capacity(items.len());
         for item in items {
-            match self.announcing(item, sender, None, condition) {
+            match self.registering(item, principal, None, condition) {
                 Ok(operation) => {
                     operations.push(operation);
                     invalid.push(None);
@@ -123,7 +131,7 @@ impl Edge {
                 Err(error) => invalid.push(Some(error)),
             }
         }
-        let mut results = self.registry.apply(operations).await.into_iter();
+        let mut results = self.apply_all(principal, operations).await.into_iter();
         let outcome = |invalid: Option<Invalid>| match invalid {
             Some(invalid) => Outcome::Problem(Problem::from(invalid)),
             None => match results.next().unwrap_or(Err(Refusal::Stopped)) {
@@ -141,7 +149,7 @@ impl Edge {
         id: &InstanceId,
         patch: &Json,
         condition: Condition,
-        sender: IpAddr,
+        principal: &Principal,
     ) -> Result<Applied, Refused> {
         let mut attempts = 0;
         loop {
@@ -157,42 +165,51 @@ impl Edge {
                 Condition::Absent => return Err(Refusal::Exists(found.clone()).into()),
                 Condition::Always | Condition::Present => Condition::Revision(found.revision),
             };
-            let operation = self.registering(body, sender, Some(id), only)?;
-            match self.apply(operation).await {
+            let operation = self.registering(body, principal, Some(id), only)?;
+            match self.apply(principal, operation).await {
                 Err(Refusal::Stale(_)) if only != condition && attempts < PATCH_ATTEMPTS => {}
                 result => return Ok(result?),
             }
         }
     }
 
-    /// A registration by somebody without a session, whose instance it then is.
-    pub(super) fn announcing(
-        &self,
-        body: Json,
-        sender: IpAddr,
-        path: Option<&InstanceId>,
-        condition: Condition,
-    ) -> Result<Operation, Invalid> {
-        let operation = self.registering(body, sender, path, condition)?;
-        if let Operation::Register { registration, .. } = &operation {
-            self.claims.forget(&registration.id);
-        }
-        Ok(operation)
-    }
-
     pub(super) fn registering(
         &self,
         body: Json,
-        sender: IpAddr,
+        principal: &Principal,
         path: Option<&InstanceId>,
         condition: Condition,
     ) -> Result<Operation, Invalid> {
-        let registration = body.read::<Registration>()?.accept(&self.terms, sender, path)?;
-        Ok(Operation::Register { registration, origin: Origin::api(), owner: None, condition })
+        let registration = body.read::<Registration>()?.accept(&self.terms, principal.sender, path)?;
+        Ok(Operation::Register { registration, origin: Origin::api(), condition })
     }
 
-    pub(super) async fn apply(&self, operation: Operation) -> Result<Applied, Refusal> {
-        self.registry.apply(vec![operation]).await.pop().unwrap_or(Err(Refusal::Stopped))
+    /// Applies what somebody asks who has no session: what they register is theirs, whichever session claimed it.
+    pub(super) async fn apply(&self, principal: &Principal, operation: Operation) -> Result<Applied, Refusal> {
+        self.apply_all(principal, vec![operation]).await.pop().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// The same of several, each with its own result.
+    pub(super) async fn apply_all(
+        &self,
+        principal: &Principal,
+        operations: Vec<Operation>,
+    ) -> Vec<Result<Applied, Refusal>> {
+        let registers: Vec<_> = operations.iter().map(|o| matches!(o, Operation::Register { .. })).collect();
+        let results = self.change(principal, operations).await;
+        for applied in results.iter().zip(registers).filter_map(|(result, is)| result.as_ref().ok().filter(|_| is)) {
+            self.claims.forget(applied.instance.id());
+        }
+        results
+    }
+
+    /// Applies what somebody asks, as far as they may. Whatever is changed over HTTP goes through here.
+    pub(super) async fn change(
+        &self,
+        principal: &Principal,
+        operations: Vec<Operation>,
+    ) -> Vec<Result<Applied, Refusal>> {
+        self.registry.apply_for(&principal.grant, operations).await
     }
 
     pub(super) fn heartbeat_of(&self, applied: &Applied) -> Heartbeat {

@@ -105,7 +105,7 @@ impl Ledger {
 pub(super) fn operation((key, word): &Word) -> Operation {
     let origin = Origin::new(Source::Mdns, &key.0);
     match word.clone() {
-        Some(registration) => Operation::Register { registration, origin, owner: None, condition: Condition::Always },
+        Some(registration) => Operation::Register { registration, origin, condition: Condition::Always },
         None => Operation::Deregister { id: key.1.clone(), origin, condition: Condition::Always },
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     fn applied() -> Applied {
         let origin = Origin::new(Source::Mdns, &link());
         let instance = Instance::new(registration(&id("x")), origin, UnixMillis(0), Moment(0), Revision(0));
-        Applied { instance: Arc::new(instance), created: true }
+        Applied { instance: Arc::new(instance), created: true, cause: None }
     }
 
     #[test]

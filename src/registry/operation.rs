@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::service::{Check, Instance, InstanceId, Origin, Registration, Revision, Source};
+use crate::service::{Cause, Check, HostLabel, Instance, InstanceId, Origin, Registration, Revision, Source};
 
 /// What is asked of the writer. Operations of one call are applied in order, atomically each.
 #[derive(Debug, Clone)]
@@ -18,8 +18,6 @@ pub enum Operation {
         registration: Registration,
         /// Who says it.
         origin: Origin,
-        /// The token's name, if one was used.
-        owner: Option<Arc<str>>,
         /// What must hold.
         condition: Condition,
     },
@@ -56,6 +54,15 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whose instance it is about.
+    pub fn id(&self) -> &InstanceId {
+        match self {
+            Self::Register { registration, .. } => &registration.id,
+            Self::Renew(id) | Self::Deregister { id, .. } | Self::SetStatus { id, .. } => id,
+            Self::Checked { instance, .. } => instance.id(),
+        }
+    }
+
     /// Whether its answer waits for the store. What other sources say is theirs to repeat, and is not saved.
     pub(super) fn is_saved(&self) -> bool {
         match self {
@@ -113,6 +120,8 @@ pub struct Applied {
     pub instance: Arc<Instance>,
     /// Whether the identity was unknown to that layer before.
     pub created: bool,
+    /// What happened to it, `None` where nothing but its lease has moved.
+    pub cause: Option<Cause>,
 }
 
 /// Why an operation was refused. Nothing of it was applied.
@@ -127,9 +136,15 @@ pub enum Refusal {
     /// [`Condition::Revision`] does not hold.
     #[error("{} is at revision {}", .0.id(), .0.revision)]
     Stale(Arc<Instance>),
-    /// The instance or its host label is another owner's.
-    #[error("{0} belongs to another owner")]
-    NotYours(String),
+    /// The token is for other services.
+    #[error("the token may not change {}", .0.service_type())]
+    OutOfScope(InstanceId),
+    /// The instance is another owner's.
+    #[error("{} belongs to the token {:?}", .0.id(), .0.owner.as_deref().unwrap_or_default())]
+    NotYours(Arc<Instance>),
+    /// The host label is another owner's.
+    #[error("the host {:?} belongs to another owner", .0.as_str())]
+    HostTaken(HostLabel),
     /// The store did not take it; the table is as before.
     #[error("the store failed, nothing was changed: {0}")]
     Store(String),

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use super::authority::By;
 use super::clock::Now;
 use super::operation::{Applied, Condition, Operation};
 use super::slot::Slots;
@@ -18,16 +19,20 @@ use super::table::repeats;
 use crate::service::Origin;
 
 /// Does `operation` if it is a renewal that concerns nobody else.
-pub(super) fn renew_in_place(slots: &Slots, operation: &Operation, now: Now) -> Option<Applied> {
+pub(super) fn renew_in_place(slots: &Slots, operation: &Operation, by: &By, now: Now) -> Option<Applied> {
+    by.check_scope(operation).ok()?;
+    let existing = |origin: &Origin| {
+        let instance = slots.get(operation.id())?.of_origin(origin)?;
+        by.check_owner(instance).is_ok().then_some(instance)
+    };
     let (instance, says_nothing_new) = match operation {
-        Operation::Register { registration, origin, owner, condition: Condition::Always | Condition::Present } => {
-            let instance = slots.get(&registration.id)?.of_origin(origin)?;
-            let theirs = instance.owner == *owner;
-            (theirs.then_some(instance)?, repeats(instance, registration, owner.as_ref()))
+        Operation::Register { registration, origin, condition: Condition::Always | Condition::Present } => {
+            let instance = existing(origin)?;
+            (instance, repeats(instance, registration, by.owner_after(Some(instance)).as_ref()))
         }
-        Operation::Renew(id) => (slots.get(id)?.of_origin(&Origin::api())?, true),
+        Operation::Renew(_) => (existing(&Origin::api())?, true),
         _ => return None,
     };
     let done = instance.facts.lapsed.is_none() && instance.renew(now.wall, now.clock) && says_nothing_new;
-    done.then(|| Applied { instance: Arc::clone(instance), created: false })
+    done.then(|| Applied { instance: Arc::clone(instance), created: false, cause: None })
 }

@@ -32,7 +32,7 @@ fn start() -> Registry {
 fn register(instance: &str, lease: f64) -> Operation {
     let mut registration = registration("auth", instance, "web1");
     registration.lease = Lease::from_seconds(lease).unwrap();
-    Operation::Register { registration, origin: Origin::api(), owner: None, condition: Condition::Always }
+    Operation::Register { registration, origin: Origin::api(), condition: Condition::Always }
 }
 
 async fn apply(registry: &Registry, operation: Operation) -> Result<Applied, Refusal> {
@@ -118,9 +118,7 @@ async fn a_drain_outlives_heartbeats_and_lapses() {
 async fn conditions_hold_or_nothing_happens() {
     let registry = start();
     let with = |condition| match register("a1", 10.0) {
-        Operation::Register { registration, origin, owner, .. } => {
-            Operation::Register { registration, origin, owner, condition }
-        }
+        Operation::Register { registration, origin, .. } => Operation::Register { registration, origin, condition },
         other => other,
     };
     assert!(matches!(apply(&registry, with(Condition::Present)).await, Err(Refusal::Unknown(_))));
@@ -137,8 +135,8 @@ async fn conditions_hold_or_nothing_happens() {
 async fn a_lower_source_surfaces_when_the_one_above_lapses() {
     let registry = start();
     let link = Origin::new(Source::Mdns, "eth0");
-    let Operation::Register { registration, owner, condition, .. } = register("a1", 120.0) else { unreachable!() };
-    let announced = Operation::Register { registration, origin: link.clone(), owner, condition };
+    let Operation::Register { registration, condition, .. } = register("a1", 120.0) else { unreachable!() };
+    let announced = Operation::Register { registration, origin: link.clone(), condition };
     apply(&registry, announced).await.unwrap();
     let id = apply(&registry, register("a1", 10.0)).await.unwrap().instance.id().clone();
     let origins = |registry: &Registry| -> Vec<Origin> {

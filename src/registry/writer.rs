@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::pace::Pace;
 use self::saving::{Saving, outcome, saved_ids};
+use super::authority::By;
 use super::clock::Now;
 use super::operation::{Applied, Operation, Refusal};
 use super::shared::{Retired, Shared};
@@ -45,6 +46,7 @@ const BATCH: usize = 4096;
 /// What one caller asks, and where the answer goes.
 #[derive(Debug)]
 pub(super) struct Call {
+    pub(super) by: By,
     pub(super) operations: Vec<Operation>,
     pub(super) answer: oneshot::Sender<Answers>,
 }
@@ -179,7 +181,7 @@ fn gather(first: Call, queue: &mut mpsc::Receiver<Call>) -> Vec<Call> {
 }
 
 fn apply(calls: &[Call], now: Now, table: &mut Table, journal: &mut Journal) -> Vec<Answers> {
-    let mut answer = |call: &Call| call.operations.iter().map(|o| table.apply(o, now, journal)).collect();
+    let mut answer = |call: &Call| call.operations.iter().map(|o| table.apply(o, &call.by, now, journal)).collect();
     calls.iter().map(&mut answer).collect()
 }
 

@@ -133,7 +133,9 @@ fn every_setting_that_the_readme_names_exists() {
             assert!(keys.contains(&code), "there is no setting {code}");
             named += 1;
         }
-        if let Some(variable) = code.strip_prefix("PORTOLAN_").filter(|rest| !["", "URL", "CONFIG"].contains(rest)) {
+        if let Some(variable) =
+            code.strip_prefix("PORTOLAN_").filter(|rest| !["", "URL", "CONFIG", "TOKEN", "TOKEN_FILE"].contains(rest))
+        {
             let known = keys.iter().any(|key| key.replace('.', "_").to_uppercase() == variable);
             assert!(known, "there is no variable {code}");
         }

@@ -15,6 +15,7 @@ mod process;
 pub mod questions;
 mod random;
 pub mod tls;
+pub mod tokens;
 mod tools;
 mod websocket;
 pub mod websocket_by_hand;

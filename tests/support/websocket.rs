@@ -24,9 +24,15 @@ pub struct WebSocket {
 impl WebSocket {
     #[track_caller]
     pub fn open(to: SocketAddr, path: &str) -> Self {
+        Self::open_with(to, path, None)
+    }
+
+    /// The same, showing a token.
+    #[track_caller]
+    pub fn open_with(to: SocketAddr, path: &str, token: Option<&str>) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/websocket_peer.py");
         let mut command = tools::python("websockets");
-        command.args([script, &format!("ws://{to}{path}")]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([script, &format!("ws://{to}{path}")]).args(token).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python runs");
         let (send, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());

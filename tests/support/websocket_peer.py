@@ -10,8 +10,9 @@ import sys
 import websockets
 
 
-async def talk(url):
-    async with websockets.connect(url, max_size=None, ping_interval=None) as socket:
+async def talk(url, token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    async with websockets.connect(url, additional_headers=headers, max_size=None, ping_interval=None) as socket:
         print("open", flush=True)
         await asyncio.gather(hear(socket), asyncio.create_task(say(socket)))
 
@@ -45,4 +46,4 @@ async def standard_input():
     return lines
 
 
-asyncio.run(talk(sys.argv[1]))
+asyncio.run(talk(*sys.argv[1:]))

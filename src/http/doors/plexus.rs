@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, unknown_parameter};
 use crate::http::handover::Handover;
-use crate::http::request::Sender;
+use crate::http::principal::Principal;
 use crate::http::respond::{Refused, problem_of};
 use crate::http::rpc::{Answer, Call, Line, Methods, Outcome, Params, open};
 use crate::http::{Edge, about};
@@ -42,7 +42,7 @@ const PROTOCOL: &str = "ws";
 /// `GET /`: for who asks for a WebSocket the door, for others the welcome.
 pub(in crate::http) async fn root(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Extension(handover): Extension<Handover>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request,
@@ -50,7 +50,7 @@ pub(in crate::http) async fn root(
     if !request.headers().contains_key(UPGRADE) {
         return Ok(about::welcome(&edge, &request).into_response());
     }
-    let hub = Hub { edge: Arc::clone(&edge), sender, subscriptions: Arc::default() };
+    let hub = Hub { edge: Arc::clone(&edge), principal, subscriptions: Arc::default() };
     Ok(open(edge, &handover, upgrade, hub)?)
 }
 
@@ -58,7 +58,7 @@ pub(in crate::http) async fn root(
 #[derive(Debug, Clone)]
 struct Hub {
     edge: Arc<Edge>,
-    sender: IpAddr,
+    principal: Principal,
     /// The last number of one.
     subscriptions: Arc<AtomicU64>,
 }
@@ -115,13 +115,18 @@ struct Named {
     name: String,
 }
 
-impl Line for Hub {}
+impl Line for Hub {
+    fn is_over(&self) -> bool {
+        self.renewed().is_none()
+    }
+}
 
 impl Methods for Hub {
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
+        let hub = self.renewed().unwrap_or_else(|| self.clone());
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            outcomes.push(self.obey(call).await);
+            outcomes.push(hub.obey(call).await);
         }
         outcomes
     }
@@ -143,6 +148,11 @@ impl Asked {
 }
 
 impl Hub {
+    /// The same as its client may be by now, `None` where the token is one no more.
+    fn renewed(&self) -> Option<Self> {
+        Some(Self { principal: self.edge.guard.renewed(&self.principal)?, ..self.clone() })
+    }
+
     async fn obey(&self, call: Call) -> Outcome {
         let Some(asked) = Asked::of(&call.method) else {
             return Err(call.unknown("the methods are registry.register, list, get, update, delete, ping and reload"));
@@ -196,7 +206,7 @@ impl Hub {
 
     async fn content(&self, verb: Verb, params: Params) -> Result<Value, Problem> {
         if matches!(verb.name, "register" | "update" | "delete" | "ping") {
-            self.edge.guard.check_write(self.sender)?;
+            self.edge.guard.check_write(&self.principal)?;
         }
         let mut params = params.named(verb.params)?;
         params.retain(|(_, value)| *value != Json::Null);
@@ -204,8 +214,9 @@ impl Hub {
             "register" => self.register(Json::Object(params).read()?).await,
             "list" => {
                 let Wanted { active_only } = Json::Object(params).read()?;
-                let state = self.edge.registry.state();
-                let backends = self.edge.surveying.take(move || all(&state, active_only.unwrap_or(true))).await??;
+                let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
+                let looking = move || all(&state, &grant, active_only.unwrap_or(true));
+                let backends = self.edge.surveying.take(looking).await??;
                 Ok(json!({"type": "backends", "backends": backends}))
             }
             "update" => self.update(params).await,
@@ -218,7 +229,9 @@ impl Hub {
                 match other {
                     "get" => {
                         let state = self.edge.registry.state();
-                        let backend = found(&state, &name).map(|instance| Backend::of(instance));
+                        let found = found(&state, &name);
+                        found.map_or(Ok(()), |found| self.principal.check_read(found.id().service_type()))?;
+                        let backend = found.map(|instance| Backend::of(instance));
                         Ok(json!({"type": "backend", "backend": backend}))
                     }
                     "delete" => self.delete(name).await,
@@ -241,15 +254,15 @@ impl Hub {
             txt: Some(Txt::of_names(&id, &name, &name)),
             ..Registration::new(id.service_type().to_string(), port)
         };
-        let registration = registration.accept(&self.edge.terms, self.sender, None)?;
+        let registration = registration.accept(&self.edge.terms, self.principal.sender, None)?;
         let (host, addresses) = (registration.host.clone(), registration.addresses.clone());
-        let applied = match self.edge.registered(registration.clone(), Condition::Absent).await {
+        let applied = match self.edge.registered(&self.principal, registration.clone(), Condition::Absent).await {
             Err(Refusal::Exists(found)) => {
                 let known = &found.registration;
                 if (&known.host, &known.addresses, known.port.get()) != (&host, &addresses, port) {
                     return Ok(error(&format!("Backend already exists: {name}; update it, or delete it first")));
                 }
-                self.edge.registered(registration, Condition::Always).await
+                self.edge.registered(&self.principal, registration, Condition::Always).await
             }
             other => other,
         };
@@ -268,14 +281,14 @@ impl Hub {
             params.push(("addresses".to_owned(), Json::Null));
             params.push(("host".to_owned(), Json::Text(self.place(host))));
         }
-        let patched = self.edge.patched(held.id(), &Json::Object(params), Condition::Present, self.sender).await;
+        let patched = self.edge.patched(held.id(), &Json::Object(params), Condition::Present, &self.principal).await;
         Ok(changed("backend_updated", &patched.map_err(Problem::from)?))
     }
 
     async fn delete(&self, name: String) -> Result<Value, Problem> {
         let Some(held) = held(&self.edge.registry.state(), &name) else { return Ok(not_found(&name)) };
         let (id, origin, condition) = (held.id().clone(), Origin::api(), Condition::Always);
-        match self.edge.apply(Operation::Deregister { id, origin, condition }).await {
+        match self.edge.apply(&self.principal, Operation::Deregister { id, origin, condition }).await {
             Ok(_) => Ok(json!({"type": "backend_deleted", "name": name})),
             Err(Refusal::Unknown(_)) => Ok(not_found(&name)),
             Err(refusal) => Err(problem_of(&refusal)),
@@ -285,7 +298,7 @@ impl Hub {
     async fn ping(&self, name: String) -> Result<Value, Problem> {
         let state = self.edge.registry.state();
         let is_there = match held(&state, &name) {
-            Some(held) => match self.edge.apply(Operation::Renew(held.id().clone())).await {
+            Some(held) => match self.edge.apply(&self.principal, Operation::Renew(held.id().clone())).await {
                 Ok(_) => true,
                 Err(Refusal::Unknown(_)) => false,
                 Err(refusal) => return Err(problem_of(&refusal)),
@@ -299,7 +312,7 @@ impl Hub {
     }
 
     async fn reload(&self) -> Result<Value, Problem> {
-        let reloaded = self.edge.reload(self.sender).await?;
+        let reloaded = self.edge.reload(&self.principal).await?;
         Ok(match &reloaded.faults[..] {
             [] => {
                 let count: usize = reloaded.files.iter().map(|file| file.services).sum();
@@ -313,7 +326,7 @@ impl Hub {
     fn place(&self, host: String) -> String {
         let everywhere = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
         match () {
-            () if everywhere => self.sender.to_canonical().to_string(),
+            () if everywhere => self.principal.sender.to_canonical().to_string(),
             () if host.eq_ignore_ascii_case("localhost") => "127.0.0.1".to_owned(),
             () => host,
         }

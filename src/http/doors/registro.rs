@@ -17,12 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt};
 use crate::http::Edge;
-use crate::http::request::{Document, Sender};
+use crate::http::principal::Principal;
+use crate::http::request::Document;
 use crate::http::respond::{self, Refused, problem_of};
 use crate::registry::{Condition, Refusal, State as Published};
 use crate::service::{
     self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status, Transport,
 };
+use crate::tokens::Grant;
 
 use super::{of_any_transport, reached_at};
 
@@ -92,17 +94,17 @@ struct NewInstance {
 }
 
 /// `GET /registro/1.0/apps`
-pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>) -> Answer {
+pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>, principal: Principal) -> Answer {
     let state = edge.registry.state();
     // To show all takes a look at all.
-    let applications = edge.surveying.take(move || all(&state)).await??;
+    let applications = edge.surveying.take(move || all(&state, &principal.grant)).await??;
     Ok(respond::document(StatusCode::OK, &Applications { applications }))
 }
 
 /// `POST /registro/1.0/apps`
 pub(in crate::http) async fn declare(
     State(edge): State<Arc<Edge>>,
-    Sender(sender): Sender,
+    principal: Principal,
     Document(body): Document,
 ) -> Answer {
     let NewApp { name } = body.read()?;
@@ -116,8 +118,8 @@ pub(in crate::http) async fn declare(
         txt: Some(Txt::of_names(&id, &name, DECLARED)),
         ..starting(&id, DISCARD)
     };
-    let registration = registration.accept(&edge.terms, sender, None)?;
-    match edge.registered(registration, Condition::Absent).await {
+    let registration = registration.accept(&edge.terms, principal.sender, None)?;
+    match edge.registered(&principal, registration, Condition::Absent).await {
         Err(Refusal::Exists(_)) => Err(exists(&name).into()),
         Err(refusal) => Err(problem_of(&refusal).into()),
         Ok(_) => Ok(respond::document(StatusCode::CREATED, &App { name, instances: Vec::new() })),
@@ -125,9 +127,14 @@ pub(in crate::http) async fn declare(
 }
 
 /// `GET /registro/1.0/apps/{app}`
-pub(in crate::http) async fn app(State(edge): State<Arc<Edge>>, Path(name): Path<String>) -> Answer {
-    let state = edge.registry.state();
-    let app = one(&state, &service_type(&name)?)?.ok_or_else(|| no_such_app(&name))?;
+pub(in crate::http) async fn app(
+    State(edge): State<Arc<Edge>>,
+    principal: Principal,
+    Path(name): Path<String>,
+) -> Answer {
+    let (state, service_type) = (edge.registry.state(), service_type(&name)?);
+    principal.check_read(&service_type)?;
+    let app = one(&state, &service_type)?.ok_or_else(|| no_such_app(&name))?;
     Ok(respond::document(StatusCode::OK, &app))
 }
 
@@ -135,7 +142,7 @@ pub(in crate::http) async fn app(State(edge): State<Arc<Edge>>, Path(name): Path
 pub(in crate::http) async fn register(
     State(edge): State<Arc<Edge>>,
     Path(name): Path<String>,
-    Sender(sender): Sender,
+    principal: Principal,
     Document(body): Document,
 ) -> Answer {
     let NewInstance { id: instance, ip, port } = body.read()?;
@@ -152,13 +159,13 @@ pub(in crate::http) async fn register(
         txt: Some(Txt::of_names(&id, &name, &instance)),
         ..starting(&id, port)
     };
-    let registration = registration.accept(&edge.terms, sender, None)?;
+    let registration = registration.accept(&edge.terms, principal.sender, None)?;
     let existing = state.get(&id).and_then(|slot| slot.of_origin(&Origin::api()));
     let condition = match existing.filter(|existing| existing.facts.reported == Reported::Left) {
         Some(left) => Condition::Revision(left.revision),
         None => Condition::Absent,
     };
-    match edge.registered(registration, condition).await {
+    match edge.registered(&principal, registration, condition).await {
         Ok(applied) => Ok(respond::document(StatusCode::CREATED, &shown(&applied.instance))),
         Err(Refusal::Exists(_) | Refusal::Stale(_)) => Err(exists(&instance).into()),
         Err(refusal) => Err(problem_of(&refusal).into()),
@@ -168,10 +175,12 @@ pub(in crate::http) async fn register(
 /// `GET /registro/1.0/apps/{app}/{id}`
 pub(in crate::http) async fn instance(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Path((name, instance)): Path<(String, String)>,
 ) -> Answer {
     let state = edge.registry.state();
     let id = InstanceId::new(service_type(&name)?, instance_name(&instance)?);
+    principal.check_read(id.service_type())?;
     let slot = of_any_transport(&id).find_map(|id| state.get(&id)).ok_or(Refusal::Unknown(id));
     let slot = slot.map_err(|refusal| problem_of(&refusal))?;
     Ok(respond::document(StatusCode::OK, &shown(slot.effective())))
@@ -180,6 +189,7 @@ pub(in crate::http) async fn instance(
 /// `PUT /registro/1.0/apps/{app}/{id}`: a heartbeat.
 pub(in crate::http) async fn heartbeat(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Path((name, instance)): Path<(String, String)>,
 ) -> Answer {
     let existing = edge.held(&name, &instance)?;
@@ -187,19 +197,20 @@ pub(in crate::http) async fn heartbeat(
         let detail = format!("{} is out of service; register it again, unless an operator drained it", existing.id());
         return Err(Problem { status: 403, ..Problem::new(Kind::NotYours, detail) }.into());
     }
-    edge.report(&existing, Reported::Up).await
+    edge.report(&principal, &existing, Reported::Up).await
 }
 
 /// `DELETE /registro/1.0/apps/{app}/{id}`
 pub(in crate::http) async fn leave(
     State(edge): State<Arc<Edge>>,
+    principal: Principal,
     Path((name, instance)): Path<(String, String)>,
 ) -> Answer {
     let existing = edge.held(&name, &instance)?;
     if existing.facts.reported == Reported::Left {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    edge.report(&existing, Reported::Left).await
+    edge.report(&principal, &existing, Reported::Left).await
 }
 
 /// Registro leads from a path with a slash at its end to the one without.
@@ -218,9 +229,9 @@ impl Edge {
     }
 
     /// The instance says the same of itself, but for its state; its lease begins anew.
-    async fn report(&self, existing: &Instance, reported: Reported) -> Answer {
+    async fn report(&self, principal: &Principal, existing: &Instance, reported: Reported) -> Answer {
         let registration = service::Registration { reported, ..existing.registration.clone() };
-        let applied = self.registered(registration, Condition::Present).await;
+        let applied = self.registered(principal, registration, Condition::Present).await;
         applied.map_err(|refusal| problem_of(&refusal))?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
@@ -269,8 +280,9 @@ fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem
     Ok(gathered(listed(state, over_tcp))?.pop())
 }
 
-fn all(state: &Published) -> Result<Vec<App>, Problem> {
-    gathered(state.after(None).map(|(_, slot)| slot.effective()))
+fn all(state: &Published, grant: &Grant) -> Result<Vec<App>, Problem> {
+    let shown = state.after(None).filter(|(id, _)| grant.may_read(id.service_type()));
+    gathered(shown.map(|(_, slot)| slot.effective()))
 }
 
 /// Apps of instances that are in the order of their services.

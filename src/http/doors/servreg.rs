@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 
 use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, TxtValue};
 use crate::http::Edge;
-use crate::http::request::Sender;
+use crate::http::principal::Principal;
 use crate::http::respond::problem_of;
 use crate::http::rpc::{Call, Methods, Outcome, Params, posted};
 use crate::registry::{Condition, Operation, Slot, State as Published};
 use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType, Transport};
+use crate::tokens::Grant;
 
 use super::reached_at;
 
@@ -34,15 +35,15 @@ const FOUND_MAX: usize = 1000;
 const URL: &str = "url";
 
 /// `POST /api`
-pub(in crate::http) async fn call(State(edge): State<Arc<Edge>>, Sender(sender): Sender, request: Request) -> Response {
-    let caller = Caller { edge: &edge, sender };
+pub(in crate::http) async fn call(State(edge): State<Arc<Edge>>, principal: Principal, request: Request) -> Response {
+    let caller = Caller { edge: &edge, principal: &principal };
     // To a notification nothing is said, with the status that everything has.
     posted(&caller, &edge, request).await.unwrap_or_else(|| StatusCode::OK.into_response())
 }
 
 struct Caller<'a> {
     edge: &'a Arc<Edge>,
-    sender: IpAddr,
+    principal: &'a Principal,
 }
 
 impl Methods for Caller<'_> {
@@ -88,7 +89,7 @@ struct Wanted {
 impl Caller<'_> {
     /// `ping(name, host, port)` or `ping(name, url)`: true.
     async fn ping(&self, params: Params) -> Result<Value, Problem> {
-        self.edge.guard.check_write(self.sender)?;
+        self.edge.guard.check_write(self.principal)?;
         let names: &[&str] = match &params {
             Params::ByPosition(values) if values.len() == 2 => &["name", "url"],
             _ => &["name", "host", "port"],
@@ -96,21 +97,22 @@ impl Caller<'_> {
         let ping: Ping = Json::Object(params.named(names)?).read()?;
         let service_type = service_type(&ping.name)?;
         let name = ping.name.clone();
-        let place = Place::of(ping, self.sender)?;
+        let place = Place::of(ping, self.principal.sender)?;
         let id = InstanceId::new(service_type, place.instance()?);
         let (origin, condition) = (Origin::api(), Condition::Always);
         let state = self.edge.registry.state();
         let is_known = |instance: &Arc<Instance>| instance.facts.lapsed.is_none();
         let known = state.get(&id).and_then(|slot| slot.of_origin(&origin)).is_some_and(is_known);
-        let registration = self.registration(&id, &name, place).accept(&self.edge.terms, self.sender, None)?;
-        self.edge.registered(registration, condition).await.map_err(|refusal| problem_of(&refusal))?;
+        let registration =
+            self.registration(&id, &name, place).accept(&self.edge.terms, self.principal.sender, None)?;
+        self.edge.registered(self.principal, registration, condition).await.map_err(|refusal| problem_of(&refusal))?;
         if !known {
             // To find where it was takes a look at all: only what is new has moved.
             let looking = Arc::clone(self.edge);
             let moved = self.edge.surveying.take(move || elsewhere(&looking.registry.state(), &id)).await?;
             let gone = moved.into_iter().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
-            // Who is gone already has moved as well.
-            self.edge.registry.apply(gone.collect()).await;
+            // Who is gone already has moved as well, and what is another's stays where it is.
+            self.edge.change(self.principal, gone.collect()).await;
         }
         Ok(Value::Bool(true))
     }
@@ -145,12 +147,15 @@ impl Caller<'_> {
             // A name that cannot be is that of no service.
             let Ok(over_tcp) = ServiceType::of_name(&name) else { return Ok(json!([])) };
             let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
+            self.principal.check_read(&over_tcp)?;
             let types = [Some(over_tcp), over_udp];
-            return Ok(found(types.iter().flatten().flat_map(|wanted| state.of_type(wanted)), |_| true));
+            let candidates = types.iter().flatten().flat_map(|wanted| state.of_type(wanted));
+            return Ok(found(candidates, &self.principal.grant, |_| true));
         }
         let pattern = Glob::new(&name);
         // To match a pattern takes a look at all.
-        self.edge.surveying.take(move || found(state.after(None), |name| pattern.matches(name))).await
+        let grant = self.principal.grant.clone();
+        self.edge.surveying.take(move || found(state.after(None), &grant, |name| pattern.matches(name))).await
     }
 }
 
@@ -224,10 +229,15 @@ fn is_own(instance: &Instance) -> bool {
         || url.is_some_and(|url| InstanceName::of_name(url).is_ok_and(|named| named == *instance.id().instance()))
 }
 
-/// What is up of services whose names are meant, as clients want it: the lowest priority first.
-fn found<'a>(candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>, is_meant: impl Fn(&str) -> bool) -> Value {
+/// What is up of services whose names are meant, and which are shown, as clients want it: the lowest priority first.
+fn found<'a>(
+    candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>,
+    grant: &Grant,
+    is_meant: impl Fn(&str) -> bool,
+) -> Value {
     let up = candidates.map(|(_, slot)| slot.effective()).filter(|instance| instance.is_served());
     let meant = up.filter(|instance| is_meant(instance.registration.service_name()));
+    let meant = meant.filter(|instance| grant.may_read(instance.id().service_type()));
     let mut found: Vec<_> = meant.take(FOUND_MAX).collect();
     found.sort_by_key(|instance| instance.registration.priority);
     found.into_iter().map(|instance| shown(instance)).collect()

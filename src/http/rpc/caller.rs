@@ -1,6 +1,5 @@
 //! Whoever calls methods, and what they come to.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::{Fault, Filter, Invalid, Json, Kind, Problem};
 use crate::http::Edge;
+use crate::http::principal::Principal;
 use crate::http::read::Pairs;
 use crate::http::respond::problem_of;
 use crate::registry::{Condition, Operation, Refusal};
@@ -25,7 +25,7 @@ use super::write::Write;
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) edge: Arc<Edge>,
-    pub(super) sender: IpAddr,
+    pub(super) principal: Principal,
     /// Over HTTP there is none.
     pub(super) session: Option<Arc<Session>>,
 }
@@ -46,6 +46,24 @@ enum Task {
 
 impl Methods for Caller {
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
+        let caller = self.renewed().unwrap_or_else(|| self.clone());
+        caller.answer_all(calls).await
+    }
+
+    fn waits(call: &Call) -> bool {
+        Method::of(&call.method).is_some_and(|method| {
+            method.does == Does::WaitFor || call.params.say("wait", &method.param_names().collect::<Vec<_>>())
+        })
+    }
+}
+
+impl Caller {
+    /// The same as they may be by now, `None` where their token is one no more.
+    pub(super) fn renewed(&self) -> Option<Self> {
+        Some(Self { principal: self.edge.guard.renewed(&self.principal)?, ..self.clone() })
+    }
+
+    async fn answer_all(&self, calls: Vec<Call>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(calls.len());
         let mut writes = Vec::new();
         let mut spent = Spent::default();
@@ -69,20 +87,12 @@ impl Methods for Caller {
         outcomes
     }
 
-    fn waits(call: &Call) -> bool {
-        Method::of(&call.method).is_some_and(|method| {
-            method.does == Does::WaitFor || call.params.say("wait", &method.param_names().collect::<Vec<_>>())
-        })
-    }
-}
-
-impl Caller {
     fn understand(&self, call: Call) -> Result<Task, Problem> {
         let Some(method) = Method::of(&call.method) else {
             return Err(call.unknown("rpc.discover lists them"));
         };
         if method.does.writes() {
-            self.edge.guard.check_write(self.sender)?;
+            self.edge.guard.check_write(&self.principal)?;
         }
         let names: Vec<_> = method.param_names().collect();
         let params = call.params.named(&names)?;
@@ -128,10 +138,11 @@ impl Caller {
     async fn carry_out(&self, task: Task, spent: &mut Spent) -> Result<Value, Problem> {
         match task {
             Task::Update { id, changes, only } => {
-                let applied = self.edge.patched(&id, &changes, only, self.sender).await.map_err(Problem::from)?;
+                let applied = self.edge.patched(&id, &changes, only, &self.principal).await.map_err(Problem::from)?;
                 Ok(written(&self.edge.view(&applied)))
             }
             Task::Get(id) => {
+                self.principal.check_read(id.service_type())?;
                 spent.shown += 1;
                 let state = self.edge.registry.state();
                 let slot = state.get(&id).ok_or_else(|| problem_of(&Refusal::Unknown(id.clone())))?;
@@ -140,9 +151,9 @@ impl Caller {
             Task::List(filter) => self.page(filter, spent).await.map(|page| written(&page)),
             Task::Lookup(filter) => self.lookup(filter, spent).await.map(|page| written(&page)),
             Task::WaitFor(filter) => self.wait_for(filter, spent).await.map(|page| written(&page)),
-            Task::Watch(query) => Ok(self.watching()?.watches.begin(&self.edge, query)?.into()),
+            Task::Watch(query) => Ok(self.watching()?.watches.begin(&self.edge, &self.principal, query)?.into()),
             Task::Unwatch(number) => Ok(self.watching()?.watches.end(number).into()),
-            Task::Reload => self.edge.reload(self.sender).await.map(|reloaded| written(&reloaded)),
+            Task::Reload => self.edge.reload(&self.principal).await.map(|reloaded| written(&reloaded)),
             Task::Say(answer) => Ok(answer),
             Task::Write(_) => unreachable!("applied with its kind"),
         }

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::api::{BATCH_MAX, Kind, Problem};
-use crate::registry::{Condition, Operation, Refusal, Registry};
+use crate::http::Edge;
+use crate::http::principal::Principal;
+use crate::registry::{Condition, Operation, Refusal};
 use crate::service::{InstanceId, Origin};
 
 /// Who owns what, over all sessions.
@@ -55,20 +57,24 @@ impl Owner {
         Self { claims: Arc::clone(claims), number, claimed: Mutex::default() }
     }
 
-    /// From now on `id` goes with this session; false if it did already.
-    pub(super) fn claim(&self, id: &InstanceId) -> Result<bool, Problem> {
-        let mut claimed = lock(&self.claimed);
+    /// Whether `id` may go with this session, too.
+    pub(super) fn check_room(&self, id: &InstanceId) -> Result<(), Problem> {
+        let claimed = lock(&self.claimed);
         if claimed.len() >= BATCH_MAX && !claimed.contains(id) {
             let detail = format!("the session owns {BATCH_MAX} instances, which is the limit; open another");
             return Err(Problem::new(Kind::TooMany, detail));
         }
-        claimed.insert(id.clone());
-        let before = self.claims.change(|held| held.insert(id.clone(), self.number));
-        Ok(before != Some(self.number))
+        Ok(())
     }
 
-    /// `id` was not registered after all, or is gone.
-    pub(super) fn release(&self, id: &InstanceId) {
+    /// From now on `id`, which was registered, goes with this session.
+    pub(super) fn claim(&self, id: &InstanceId) {
+        lock(&self.claimed).insert(id.clone());
+        self.claims.change(|held| held.insert(id.clone(), self.number));
+    }
+
+    /// `id` is gone.
+    fn release(&self, id: &InstanceId) {
         lock(&self.claimed).remove(id);
         self.claims.change(|held| {
             if held.get(id) == Some(&self.number) {
@@ -78,21 +84,21 @@ impl Owner {
     }
 
     /// Goes on with what it owns.
-    pub(super) async fn renew(&self, registry: &Registry) {
+    pub(super) async fn renew(&self, edge: &Edge, principal: &Principal) {
         let own = self.own();
         if own.is_empty() {
             return;
         }
-        let results = registry.apply(own.iter().cloned().map(Operation::Renew).collect()).await;
+        let results = edge.change(principal, own.iter().cloned().map(Operation::Renew).collect()).await;
         for (id, result) in own.iter().zip(results) {
-            if matches!(result, Err(Refusal::Unknown(_))) {
+            if matches!(result, Err(Refusal::Unknown(_) | Refusal::NotYours(_) | Refusal::OutOfScope(_))) {
                 self.release(id);
             }
         }
     }
 
     /// Takes away what it owns.
-    pub(super) async fn end(&self, registry: &Registry) {
+    pub(super) async fn end(&self, edge: &Edge, principal: &Principal) {
         let own = self.own();
         if own.is_empty() {
             return;
@@ -103,7 +109,7 @@ impl Owner {
         let (origin, condition) = (Origin::api(), Condition::Always);
         let gone = own.into_iter().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
         // What is refused is gone already, or lapses.
-        registry.apply(gone.collect()).await;
+        edge.change(principal, gone.collect()).await;
     }
 
     fn own(&self) -> Vec<InstanceId> {

@@ -38,19 +38,19 @@ impl Spent {
 impl Caller {
     /// What the filter means, after the wait that it has.
     pub(super) async fn page(&self, filter: Filter, spent: &mut Spent) -> Result<Page, Problem> {
-        let selection = Arc::new(Selection::new(&filter)?);
+        let selection = Arc::new(Selection::new(&filter, &self.principal)?);
         if let Some(time) = filter.wait {
             let longest = wait::longest(&self.edge.config);
             // A batch waits no longer than one call may.
             let time = if time > longest { time } else { time.min(longest.saturating_sub(spent.waited)) };
             let begun = Instant::now();
-            let listed = wait::until_listed(&self.edge, &selection, self.sender, time).await;
+            let listed = wait::until_listed(&self.edge, &selection, self.principal.sender, time).await;
             spent.waited += begun.elapsed();
             listed?;
         }
         let page = match &filter.pick {
             Some(pick) => pick::one(&self.edge, &selection, pick, &filter).await?,
-            None => listing::gathered(&self.edge, filter).await?,
+            None => listing::gathered(&self.edge, &self.principal, filter).await?,
         };
         spent.shown += page.instances.len();
         Ok(page)

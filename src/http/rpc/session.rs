@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::http::Edge;
+use crate::http::principal::Principal;
 
 use super::caller::Caller;
 use super::claims::Owner;
@@ -23,9 +24,13 @@ impl Session {
 }
 
 impl Line for Caller {
+    fn is_over(&self) -> bool {
+        self.renewed().is_none()
+    }
+
     async fn renew(&self) {
-        if let Some(session) = &self.session {
-            session.owner.renew(&self.edge.registry).await;
+        if let (Some(session), Some(now)) = (&self.session, self.renewed()) {
+            session.owner.renew(&self.edge, &now.principal).await;
         }
     }
 
@@ -38,14 +43,14 @@ impl Line for Caller {
 
     async fn end(&self) {
         if let Some(session) = &self.session {
-            session.owner.end(&self.edge.registry).await;
+            session.owner.end(&self.edge, &self.principal).await;
         }
     }
 }
 
 impl Caller {
     /// Of a new session.
-    pub(super) fn with_session(edge: &Arc<Edge>, sender: std::net::IpAddr) -> Self {
-        Self { edge: Arc::clone(edge), sender, session: Some(Arc::new(Session::new(edge))) }
+    pub(super) fn with_session(edge: &Arc<Edge>, principal: Principal) -> Self {
+        Self { edge: Arc::clone(edge), principal, session: Some(Arc::new(Session::new(edge))) }
     }
 }

@@ -37,6 +37,9 @@ const REASON_MAX: usize = 123;
 
 /// Methods that have something to do, or to say, also while nobody calls. Clones are of the same line.
 pub(in crate::http) trait Line: Methods + Clone + Send + 'static {
+    /// Whether the client has shown a token that is one no more.
+    fn is_over(&self) -> bool;
+
     /// Several times within a lease.
     fn renew(&self) -> impl Future<Output = ()> + Send {
         async {}
@@ -136,6 +139,9 @@ impl<L: Line> Link<L> {
                 message = self.socket.recv() => message,
                 () = edge.stop.cancelled() => return End::Stop,
                 _ = self.renewing.tick() => {
+                    if self.line.is_over() {
+                        return unknown();
+                    }
                     self.line.renew().await;
                     continue;
                 }
@@ -177,6 +183,9 @@ impl<L: Line> Link<L> {
     }
 
     async fn answer(&mut self, octets: &[u8]) -> Result<(), End> {
+        if self.line.is_over() {
+            return Err(unknown());
+        }
         let said = match self.share.hold(octets.len() as u64) {
             Err(too_many) => refused::<L>(too_many.into()),
             Ok(held) => match Document::read::<L>(octets) {
@@ -244,6 +253,10 @@ impl Written {
 
 fn refused<L: Line>(problem: Problem) -> Said {
     Said { reply: Some(refusal::<L>(problem)), then: Vec::new() }
+}
+
+fn unknown() -> End {
+    End::Closed(close_code::POLICY, "the token is known no more".into())
 }
 
 /// What was read is no WebSocket message, or is none that is taken.

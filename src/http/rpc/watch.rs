@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::{Kind, Problem};
 use crate::http::Edge;
+use crate::http::principal::Principal;
 use crate::http::read::Pairs;
 use crate::http::watch::{self, Following};
 
@@ -52,14 +53,14 @@ impl Watches {
     }
 
     /// The number of a new watch of what `query` asks for, as `GET /v1/watch` takes it.
-    pub(super) fn begin(&self, edge: &Arc<Edge>, query: Pairs) -> Result<u64, Problem> {
+    pub(super) fn begin(&self, edge: &Arc<Edge>, principal: &Principal, query: Pairs) -> Result<u64, Problem> {
         let (since, filter) = watch::read(None, query)?;
         let mut begun = lock(&self.begun);
         if begun.len() >= WATCHES_MAX {
             let detail = format!("the session has {WATCHES_MAX} watches, which is the limit; end one, or open another");
             return Err(Problem::new(Kind::TooMany, detail));
         }
-        let following = Following::begin(edge, &filter, since)?;
+        let following = Following::begin(edge, principal, &filter, since)?;
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let over = CancellationToken::new();
         let telling = tell(following, number, self.outbox.clone(), over.clone());

@@ -6,7 +6,6 @@ use crate::api::{Json, Kind, Problem};
 use crate::http::Edge;
 use crate::http::respond::problem_of;
 use crate::registry::{Applied, Operation, Refusal};
-use crate::service::InstanceId;
 
 use super::caller::Caller;
 use super::message::Outcome;
@@ -19,15 +18,13 @@ const SESSION: &str = "session";
 pub(super) struct Write {
     operation: Operation,
     answer: fn(&Edge, &Applied) -> Value,
-    /// What was claimed for it.
-    claimed: Option<InstanceId>,
     /// Whether the lease is the session's.
     of_session: bool,
 }
 
 impl Write {
     pub(super) fn new(operation: Operation, answer: fn(&Edge, &Applied) -> Value) -> Self {
-        Self { operation, answer, claimed: None, of_session: false }
+        Self { operation, answer, of_session: false }
     }
 }
 
@@ -45,20 +42,16 @@ impl Caller {
             let lease = humantime::format_duration(self.edge.terms.leases.default).to_string();
             params.push(("lease".to_owned(), Json::Text(lease)));
         }
-        let operation = self.edge.registering(Json::Object(params), self.sender, None, condition)?;
-        let Operation::Register { registration, .. } = &operation else { unreachable!("made as such") };
-        let claimed = match &self.session {
-            Some(session) if of_session => session.owner.claim(&registration.id)?.then(|| registration.id.clone()),
+        let operation = self.edge.registering(Json::Object(params), &self.principal, None, condition)?;
+        match &self.session {
+            Some(session) if of_session => session.owner.check_room(operation.id())?,
             None if of_session => {
                 let detail = "a lease of \"session\" needs a session: register over a WebSocket (/ws)";
                 return Err(Problem { field: Some("lease".into()), ..Problem::new(Kind::InvalidLease, detail) });
             }
-            _ => {
-                self.edge.claims.forget(&registration.id);
-                None
-            }
-        };
-        Ok(Write { operation, answer, claimed, of_session })
+            _ => {}
+        }
+        Ok(Write { operation, answer, of_session })
     }
 
     /// Applies what has gathered, if anything has.
@@ -67,25 +60,23 @@ impl Caller {
             return;
         }
         let operations = writes.iter().flatten().map(|write| write.operation.clone()).collect();
-        let mut results = self.edge.registry.apply(operations).await.into_iter();
+        let mut results = self.edge.change(&self.principal, operations).await.into_iter();
         let outcome = |write: Result<Write, Problem>| {
             let write = write?;
-            match results.next().unwrap_or(Err(Refusal::Stopped)) {
-                Ok(applied) => {
-                    let mut answer = (write.answer)(&self.edge, &applied);
-                    if let Some(members) = answer.as_object_mut().filter(|_| write.of_session) {
+            let applied = results.next().unwrap_or(Err(Refusal::Stopped)).map_err(|refusal| problem_of(&refusal))?;
+            let mut answer = (write.answer)(&self.edge, &applied);
+            match (&write.operation, &self.session) {
+                (Operation::Register { .. }, Some(session)) if write.of_session => {
+                    session.owner.claim(applied.instance.id());
+                    if let Some(members) = answer.as_object_mut() {
                         members.insert("lease".to_owned(), SESSION.into());
                         members.remove("expires_at");
                     }
-                    Ok(answer.into())
                 }
-                Err(refusal) => {
-                    if let (Some(session), Some(id)) = (&self.session, &write.claimed) {
-                        session.owner.release(id);
-                    }
-                    Err(problem_of(&refusal))
-                }
+                (Operation::Register { .. }, _) => self.edge.claims.forget(applied.instance.id()),
+                _ => {}
             }
+            Ok(answer.into())
         };
         outcomes.extend(writes.drain(..).map(outcome));
     }

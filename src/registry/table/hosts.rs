@@ -6,6 +6,10 @@
 //! served under a numbered label instead: `printer-2`. A label stays with its claimant until the last of its
 //! instances is gone or a higher source claims it; then the lower one moves, never the other way round.
 //!
+//! A label that says an address, such as `ip-10-0-0-7`, and is claimed for just that one, injects nothing: owners share
+//! it with each other and with those who have none, since what runs on one machine is often of several. Only while
+//! somebody without a token has more under it, that is kept apart from what has an owner.
+//!
 //! Every map is persistent, since it is a part of the table. The API's claims are counted only; the members of a
 //! lower claim are kept one by one, because they may have to move.
 
@@ -33,7 +37,9 @@ pub(super) struct Hosts {
 struct Holder {
     /// `None` is who nearly always does: the API without an owner, under the label as asked for.
     other: Option<Arc<Claimant>>,
-    instances: usize,
+    instances: u32,
+    /// Instances that have an owner and share the label nevertheless; below 0, those that they could not share it with.
+    shared: i32,
 }
 
 /// Who asks for a label: claimants that are equal share it.
@@ -62,8 +68,8 @@ impl Claimant {
     /// `None` for a foreign host, which is nobody's here.
     fn of(instance: &Instance) -> Option<Self> {
         let Host::Label(requested) = &instance.registration.host else { return None };
-        let (origin, owner) = (instance.origin.clone(), instance.owner.clone());
-        Some(Self { origin, owner, requested: requested.clone() })
+        let owner = instance.owner.clone().filter(|_| !is_of_its_address(instance));
+        Some(Self { origin: instance.origin.clone(), owner, requested: requested.clone() })
     }
 
     fn is_lower(&self) -> bool {
@@ -80,9 +86,14 @@ impl Claimant {
 }
 
 impl Holder {
-    /// The first instance of `claimant`.
+    /// Of `claimant`, whose first instance is to be counted.
     fn of(claimant: Claimant) -> Self {
-        Self { other: (!claimant.is_usual()).then(|| Arc::new(claimant)), instances: 1 }
+        Self { other: (!claimant.is_usual()).then(|| Arc::new(claimant)), instances: 0, shared: 0 }
+    }
+
+    /// Whether `instance` may join those of the same claimant.
+    fn admits(&self, instance: &Instance) -> bool {
+        self.shared.signum() * weight(instance) >= 0
     }
 
     /// Whether it is `claimant` who holds `label`.
@@ -101,7 +112,8 @@ impl Holder {
 impl Hosts {
     /// Whether both are served under one label by right.
     pub(super) fn same_claim(a: &Instance, b: &Instance) -> bool {
-        a.registration.host == b.registration.host && a.origin == b.origin && a.owner == b.owner
+        let same = a.registration.host == b.registration.host && a.origin == b.origin && a.owner == b.owner;
+        same && weight(a) == weight(b)
     }
 
     /// Claims what `instance` asks for. On [`Taken`] nothing has happened.
@@ -113,7 +125,9 @@ impl Hosts {
         let (label, is_held) = match (self.lower.get(&claimant.key()), self.holders.get(&claimant.requested)) {
             (Some(served), _) => (served.clone(), true),
             (None, None) => (claimant.requested.clone(), false),
-            (None, Some(holder)) if holder.is(&claimant.requested, &claimant) => (claimant.requested.clone(), true),
+            (None, Some(holder)) if holder.is(&claimant.requested, &claimant) && holder.admits(instance) => {
+                (claimant.requested.clone(), true)
+            }
             (None, Some(holder)) if holder.source() < claimant.origin.source() => {
                 moved = self.evict(&claimant.requested);
                 (claimant.requested.clone(), false)
@@ -126,11 +140,11 @@ impl Hosts {
             self.members.insert((label.clone(), Some(instance.id().clone())));
         }
         let host = Host::Label(label.clone());
-        let holder = if is_held { self.holders.get_mut(&label) } else { None };
-        match holder {
-            Some(holder) => holder.instances += 1,
-            None => drop(self.holders.insert(label, Holder::of(claimant))),
-        }
+        let held = if is_held { self.holders.get(&label).cloned() } else { None };
+        let mut holder = held.unwrap_or_else(|| Holder::of(claimant));
+        holder.instances += 1;
+        holder.shared += weight(instance);
+        self.holders.insert(label, holder);
         Ok(Claimed { host, moved })
     }
 
@@ -140,6 +154,7 @@ impl Hosts {
         let Some(claimant) = Claimant::of(instance) else { return };
         let Some(holder) = self.holders.get_mut(served).filter(|holder| holder.is(served, &claimant)) else { return };
         holder.instances -= 1;
+        holder.shared -= weight(instance);
         if holder.instances == 0 {
             self.holders.remove(served);
             self.lower.remove(&claimant.key());
@@ -182,5 +197,25 @@ impl Hosts {
             }
             number += 1;
         }
+    }
+}
+
+/// Whether its host is a label that says an address, and that is the only one it has.
+fn is_of_its_address(instance: &Instance) -> bool {
+    match (&instance.registration.host, &instance.registration.addresses[..]) {
+        // Of most labels the first letters tell.
+        (Host::Label(label), &[address]) => {
+            label.as_str().starts_with("ip-") && *label == HostLabel::of_address(address)
+        }
+        _ => false,
+    }
+}
+
+/// What it adds to [`Holder::shared`].
+fn weight(instance: &Instance) -> i32 {
+    match &instance.owner {
+        _ if instance.origin.source() != Source::Api => 0,
+        Some(_) => i32::from(is_of_its_address(instance)),
+        None => i32::from(is_of_its_address(instance)) - 1,
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::registry::authority::By;
 use crate::registry::guard;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{
-    Check, Facts, Host, HostLabel, Inquiry, Lease, Probe, Registration, Reported, Source, Status, UnixMillis,
+    Address, Check, Facts, Host, HostLabel, Inquiry, Lease, Probe, Registration, Reported, Source, Status, UnixMillis,
     registration,
 };
+use crate::tokens::{Hash, Keyring};
 
 const REAP: Duration = Duration::from_secs(20);
 const MAX: usize = 9;
@@ -44,19 +46,24 @@ impl Model {
         self.entries.iter_mut().find(|e| e.registration.id == *id && e.origin == *origin)
     }
 
-    fn apply(&mut self, operation: &Operation, now: u64) -> Result<bool, &'static str> {
+    fn changeable(&mut self, id: &InstanceId, origin: &Origin, who: Who) -> Result<&mut Entry, &'static str> {
+        let entry = self.find(id, origin).ok_or("unknown")?;
+        if who.may_change(entry) { Ok(entry) } else { Err("not yours") }
+    }
+
+    fn apply(&mut self, operation: &Operation, who: Who, now: u64) -> Result<bool, &'static str> {
         match operation {
-            Operation::Register { registration, origin, owner, condition } => {
-                self.register(registration, origin, owner.as_ref(), *condition, now)
+            Operation::Register { registration, origin, condition } => {
+                self.register(registration, origin, who, *condition, now)
             }
             Operation::Renew(id) => {
-                let entry = self.find(id, &Origin::api()).ok_or("unknown")?;
+                let entry = self.changeable(id, &Origin::api(), who)?;
                 entry.facts.lapsed = None;
                 entry.expires = entry.registration.lease.duration().map(|lease| Moment(now).after(lease).0);
                 Ok(false)
             }
             Operation::Deregister { id, origin, .. } => {
-                self.find(id, origin).ok_or("unknown")?;
+                self.changeable(id, origin, who)?;
                 self.entries.retain(|e| e.registration.id != *id || e.origin != *origin);
                 Ok(false)
             }
@@ -69,7 +76,7 @@ impl Model {
                 Ok(false)
             }
             Operation::SetStatus { id, status, .. } => {
-                let entry = self.find(id, &Origin::api()).ok_or("unknown")?;
+                let entry = self.changeable(id, &Origin::api(), who)?;
                 let passing = if entry.is_checked() { Check::Passing } else { Check::None };
                 let facts = &mut entry.facts;
                 match status {
@@ -89,7 +96,7 @@ impl Model {
         &mut self,
         registration: &Registration,
         origin: &Origin,
-        owner: Option<&Arc<str>>,
+        who: Who,
         condition: Condition,
         now: u64,
     ) -> Result<bool, &'static str> {
@@ -102,9 +109,13 @@ impl Model {
         if existing.is_none() && self.entries.len() >= MAX {
             return Err("full");
         }
-        if existing.as_ref().is_some_and(|e| e.owner.is_some() && e.owner.as_ref() != owner) {
-            return Err("not yours");
-        }
+        let own = (who != Who::Program && who != Who::Anonymous).then(|| Arc::from(who.name()));
+        let owner = match &existing {
+            Some(e) if !who.may_change(e) => return Err("not yours"),
+            Some(e) if e.owner.is_some() || matches!(who, Who::Admin | Who::Program) => e.owner.clone(),
+            _ => own,
+        };
+        let owner = owner.as_ref();
         let checked = self.entries.iter().filter(|e| e.is_checked()).count();
         if registration.details.probe.is_some()
             && !existing.as_ref().is_some_and(Entry::is_checked)
@@ -114,7 +125,11 @@ impl Model {
         }
         let mut others = self.entries.clone();
         others.retain(|e| e.registration.id != registration.id || e.origin != *origin);
-        let kept = existing.as_ref().filter(|e| e.registration.host == registration.host && e.owner.as_ref() == owner);
+        let kept = existing.as_ref().filter(|e| {
+            let (was, is) = (is_exact(&e.registration), is_exact(registration));
+            let same = e.registration.host == registration.host && e.owner.as_ref() == owner;
+            same && (was == is || origin.source() != Source::Api)
+        });
         let host = match kept {
             Some(e) => e.host.clone(),
             None => claim(&mut others, registration, origin, owner)?,
@@ -176,8 +191,24 @@ impl Entry {
     }
 }
 
+/// Whether the host says the one address that it has.
+fn is_exact(asked: &Registration) -> bool {
+    let addresses: Vec<_> = asked.addresses.iter().map(|a| format!("ip-{}", a.to_string().replace('.', "-"))).collect();
+    addresses == [asked.host.to_string().to_lowercase()]
+}
+
 fn same_claim(e: &Entry, asked: &Registration, origin: &Origin, owner: Option<&Arc<str>>) -> bool {
-    e.registration.host == asked.host && e.origin == *origin && e.owner.as_ref() == owner
+    let theirs = e.owner.as_ref().filter(|_| !is_exact(&e.registration));
+    e.registration.host == asked.host && e.origin == *origin && theirs == owner.filter(|_| !is_exact(asked))
+}
+
+/// Of those who share a label by what they ask for: whether they do not after all.
+fn is_apart(e: &Entry, asked: &Registration, owner: Option<&Arc<str>>) -> bool {
+    let shares = |owner: Option<&Arc<str>>, said: &Registration| owner.is_some() && is_exact(said);
+    let injects = |owner: Option<&Arc<str>>, said: &Registration| owner.is_none() && !is_exact(said);
+    let theirs = e.owner.as_ref();
+    (shares(owner, asked) && injects(theirs, &e.registration))
+        || (injects(owner, asked) && shares(theirs, &e.registration))
 }
 
 /// The host label for a new claim; lower claims in the way move.
@@ -187,6 +218,9 @@ fn claim(
     origin: &Origin,
     owner: Option<&Arc<str>>,
 ) -> Result<String, &'static str> {
+    if others.iter().any(|e| same_claim(e, asked, origin, owner) && is_apart(e, asked, owner)) {
+        return Err("not yours");
+    }
     if let Some(fellow) = others.iter().find(|e| same_claim(e, asked, origin, owner)) {
         return Ok(fellow.host.clone());
     }
@@ -221,7 +255,7 @@ fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
         Ok(applied) => Ok(applied.created),
         Err(Refusal::Unknown(_)) => Err("unknown"),
         Err(Refusal::Exists(_)) => Err("exists"),
-        Err(Refusal::NotYours(_)) => Err("not yours"),
+        Err(Refusal::NotYours(_) | Refusal::HostTaken(_)) => Err("not yours"),
         Err(Refusal::Full(MAX) | Refusal::ChecksFull(MAX_CHECKED)) => Err("full"),
         Err(other) => panic!("{other}"),
     }
@@ -229,10 +263,52 @@ fn outcome(result: &Result<Applied, Refusal>) -> Result<bool, &'static str> {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Do(Box<Operation>),
+    Do(Box<Operation>, Who),
     /// Of one of those that are there, by its place, and whether something else was registered since.
     Check(usize, bool, Check),
     Wait(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Program,
+    Anonymous,
+    Team,
+    Others,
+    Admin,
+}
+
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Program | Self::Anonymous => "",
+            Self::Team => "team",
+            Self::Others => "others",
+            Self::Admin => "admin",
+        }
+    }
+
+    fn may_change(self, entry: &Entry) -> bool {
+        let owner = entry.owner.as_deref();
+        matches!(self, Self::Program | Self::Admin) || owner.is_none_or(|owner| owner == self.name())
+    }
+
+    fn by(self, keyring: &Keyring) -> By {
+        match self {
+            Self::Program => By::Program,
+            Self::Anonymous => By::Somebody(keyring.anonymous()),
+            named => By::Somebody(keyring.grant(named.name()).unwrap()),
+        }
+    }
+}
+
+/// Tokens that are their own names.
+fn keyring() -> Keyring {
+    let rules = [("team", "write = [\"*\"]"), ("others", "write = [\"*\"]"), ("admin", "admin = true")];
+    let token = |(name, rule): (&str, &str)| {
+        toml::from_str(&format!("name = {name:?}\nhash = \"{}\"\n{rule}", Hash::of(name))).unwrap()
+    };
+    Keyring::new(rules.map(token).into())
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -244,14 +320,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Origin::new(Source::File, "services.toml")),
     ];
     let lease = prop_oneof![4 => 1..30_u64, 1 => Just(0)];
-    let host = prop_oneof![3 => Just("h"), 1 => Just("h-2"), 2 => Just("other"), 1 => Just("H")];
+    let host =
+        prop_oneof![3 => Just("h"), 1 => Just("h-2"), 2 => Just("other"), 1 => Just("H"), 4 => Just("ip-10-0-0-1")];
+    let addresses = prop_oneof![2 => Just(vec![1]), 1 => Just(vec![1, 2]), 1 => Just(vec![2])];
     let reported = prop_oneof![4 => Just(Reported::Up), 1 => Just(Reported::Starting)];
     let condition =
         prop_oneof![6 => Just(Condition::Always), 1 => Just(Condition::Absent), 1 => Just(Condition::Present)];
-    let owner = prop_oneof![4 => Just(None), 1 => Just(Some(Arc::from("team")))];
     let probe = prop_oneof![3 => Just(None), 1 => Just(Some(80)), 1 => Just(Some(81))];
-    let register = (id.clone(), origin.clone(), owner, host, lease, reported, condition, probe).prop_map(
-        |(id, origin, owner, host, lease, reported, condition, probe)| {
+    let register = (id.clone(), origin.clone(), host, addresses, lease, reported, condition, probe).prop_map(
+        |(id, origin, host, addresses, lease, reported, condition, probe)| {
             let mut registration = registration("auth", "x", "h");
             registration.id = id;
             registration.host = Host::Label(HostLabel::new(host).unwrap());
@@ -261,9 +338,9 @@ fn operation() -> impl Strategy<Value = Operation> {
                 registration.port = port.try_into().unwrap();
                 registration.details.probe = Some(Box::new(Probe::new(Inquiry::Tcp, None, None, None).unwrap()));
             }
-            // Only the doors know tokens.
-            let owner = owner.filter(|_| origin.source() == Source::Api);
-            Operation::Register { registration, origin, owner, condition }
+            let address = |last: u8| Address::new([10, 0, 0, last].into()).unwrap();
+            registration.addresses = addresses.into_iter().map(address).collect();
+            Operation::Register { registration, origin, condition }
         },
     );
     let condition = Condition::Always;
@@ -294,8 +371,25 @@ fn checked(table: &Table, place: usize, stale: bool, check: Check) -> Option<Ope
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let check =
         prop_oneof![Just(Check::Passing), Just(Check::Failing("why".into())), Just(Check::Failing("no".into()))];
+    let who = prop_oneof![
+        1 => Just(Who::Program),
+        3 => Just(Who::Anonymous),
+        3 => Just(Who::Team),
+        2 => Just(Who::Others),
+        1 => Just(Who::Admin)
+    ];
+    let done = (operation(), who).prop_map(|(operation, who)| {
+        // Only the doors know tokens.
+        let is_told = |origin: &Origin| origin.source() != Source::Api;
+        let by_program = match &operation {
+            Operation::Register { origin, .. } | Operation::Deregister { origin, .. } => is_told(origin),
+            Operation::Renew(_) | Operation::SetStatus { .. } => false,
+            Operation::Checked { .. } => true,
+        };
+        Step::Do(Box::new(operation), if by_program { Who::Program } else { who })
+    });
     let step = prop_oneof![
-        6 => operation().prop_map(|operation| Step::Do(Box::new(operation))),
+        6 => done,
         2 => (0..12_000_u64).prop_map(Step::Wait),
         1 => (0..MAX, proptest::bool::weighted(0.1), check).prop_map(|(n, stale, check)| Step::Check(n, stale, check)),
     ];
@@ -309,21 +403,21 @@ proptest! {
         let mut table = Table::new(Revision(100), limits, REAP);
         let mut model = Model::default();
         let mut effective: BTreeMap<InstanceId, Arc<Instance>> = BTreeMap::new();
-        let mut clock = 0;
+        let (keyring, mut clock) = (keyring(), 0);
         for step in steps {
             let (mut journal, before) = (Journal::default(), table.clone());
             let listed_before: Vec<_> = before.slots().iter().map(|slot| Arc::as_ptr(slot.effective())).collect();
             match step {
-                Step::Do(operation) => {
+                Step::Do(operation, who) => {
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
-                    let result = table.apply(&operation, now, &mut journal);
-                    prop_assert_eq!(outcome(&result), model.apply(&operation, clock), "{:?}", operation);
+                    let result = table.apply(&operation, &who.by(&keyring), now, &mut journal);
+                    prop_assert_eq!(outcome(&result), model.apply(&operation, who, clock), "{:?} {:?}", who, operation);
                 }
                 Step::Check(n, stale, check) => {
                     let Some(operation) = checked(&table, n, stale, check) else { continue };
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
-                    let result = table.apply(&operation, now, &mut journal);
-                    prop_assert_eq!(outcome(&result), model.apply(&operation, clock), "{:?}", operation);
+                    let result = table.apply(&operation, &By::Program, now, &mut journal);
+                    prop_assert_eq!(outcome(&result), model.apply(&operation, Who::Program, clock), "{:?}", operation);
                 }
                 Step::Wait(millis) => {
                     clock += millis;
@@ -379,14 +473,14 @@ proptest! {
         for step in steps {
             let mut journal = Journal::default();
             match step {
-                Step::Do(operation) => {
+                Step::Do(operation, who) => {
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
-                    drop(table.apply(&operation, now, &mut journal));
+                    drop(table.apply(&operation, &who.by(&keyring()), now, &mut journal));
                 }
                 Step::Check(n, stale, check) => {
                     let Some(operation) = checked(&table, n, stale, check) else { continue };
                     let now = Now { clock: Moment(clock), wall: UnixMillis(clock) };
-                    drop(table.apply(&operation, now, &mut journal));
+                    drop(table.apply(&operation, &By::Program, now, &mut journal));
                 }
                 Step::Wait(millis) => {
                     clock += millis;

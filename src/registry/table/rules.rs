@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::hosts::{Hosts, Taken};
 use super::{Journal, Table};
+use crate::registry::authority::By;
 use crate::registry::clock::Now;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{Cause, Check, Facts, Host, Instance, InstanceId, Origin, Registration, Reported, Revision};
 
-/// A registration, who says it, and under which token's name.
+/// A registration, who says it, and whose it is.
 type Told<'a> = (&'a Registration, &'a Origin, Option<&'a Arc<str>>);
 
 impl Table {
@@ -20,23 +21,41 @@ impl Table {
     pub(in crate::registry) fn apply(
         &mut self,
         operation: &Operation,
+        by: &By,
         now: Now,
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
+        by.check_scope(operation)?;
         match operation {
-            Operation::Register { registration, origin, owner, condition } => {
+            Operation::Register { registration, origin, condition } => {
                 let existing = self.get(&registration.id, origin).cloned();
                 condition.check(&registration.id, existing.as_ref())?;
+                let owner = by.owner_after(existing.as_deref());
                 let told = (registration, origin, owner.as_ref());
                 match existing {
                     None => self.register(told, now, journal),
-                    Some(existing) => self.register_again(&existing, told, now, journal),
+                    Some(existing) => {
+                        by.check_owner(&existing)?;
+                        self.register_again(&existing, told, now, journal)
+                    }
                 }
             }
-            Operation::Renew(id) => self.renew(id, now, journal),
-            Operation::Deregister { id, origin, condition } => self.deregister(id, origin, *condition, journal),
-            Operation::Checked { instance, check } => self.checked(instance, check, now, journal),
-            Operation::SetStatus { id, status, condition } => self.set_status(id, status, *condition, now, journal),
+            Operation::Renew(id) => {
+                let existing = self.held(id, &Origin::api(), Condition::Present, by)?;
+                Ok(self.renew(existing, now, journal))
+            }
+            Operation::Deregister { id, origin, condition } => {
+                let existing = self.held(id, origin, *condition, by)?;
+                Ok(self.deregister(existing, journal))
+            }
+            Operation::Checked { instance, check } => {
+                let existing = self.held(instance.id(), &instance.origin, Condition::Present, by)?;
+                self.checked(existing, instance, check, now, journal)
+            }
+            Operation::SetStatus { id, status, condition } => {
+                let existing = self.held(id, &Origin::api(), *condition, by)?;
+                Ok(self.set_status(existing, status, now, journal))
+            }
         }
     }
 
@@ -47,7 +66,8 @@ impl Table {
         let mut instance = instance(told, now);
         self.find_room_for_check(&instance)?;
         instance.serve_under(self.claim_host(&instance, journal)?);
-        Ok(Applied { instance: self.put(instance, Cause::Registered, journal), created: true })
+        let instance = self.put(instance, Cause::Registered, journal);
+        Ok(Applied { instance, created: true, cause: Some(Cause::Registered) })
     }
 
     fn register_again(
@@ -58,9 +78,6 @@ impl Table {
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
         let (registration, _, owner) = told;
-        if existing.owner.is_some() && existing.owner.as_ref() != owner {
-            return Err(Refusal::NotYours(existing.id().to_string()));
-        }
         if repeats(existing, registration, owner) {
             return Ok(renewed(Arc::clone(existing), now, journal));
         }
@@ -76,63 +93,47 @@ impl Table {
         instance.serve_under(self.move_host(existing, &instance, journal)?);
         let only_lapsed = instance.registration == existing.registration && *instance.facts == existing.facts.revived();
         let cause = if only_lapsed { Cause::Revived } else { Cause::Registered };
-        Ok(Applied { instance: self.put(instance, cause, journal), created: false })
+        Ok(changed(self.put(instance, cause, journal), cause))
     }
 
-    fn renew(&mut self, id: &InstanceId, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        let existing = self.held(id, &Origin::api(), Condition::Present)?;
+    fn renew(&mut self, existing: Arc<Instance>, now: Now, journal: &mut Journal) -> Applied {
         if existing.facts.lapsed.is_none() {
-            return Ok(renewed(existing, now, journal));
+            return renewed(existing, now, journal);
         }
         let mut instance = instance((&existing.registration, &existing.origin, existing.owner.as_ref()), now);
         instance.serve_under(existing.host().clone());
         instance.facts = existing.facts.revived().into();
         instance.registered_at = existing.registered_at;
-        Ok(Applied { instance: self.put(instance, Cause::Revived, journal), created: false })
+        changed(self.put(instance, Cause::Revived, journal), Cause::Revived)
     }
 
-    fn deregister(
-        &mut self,
-        id: &InstanceId,
-        origin: &Origin,
-        condition: Condition,
-        journal: &mut Journal,
-    ) -> Result<Applied, Refusal> {
-        let instance = self.held(id, origin, condition)?;
-        self.remove(&instance, Cause::Deregistered, journal);
-        Ok(Applied { instance, created: false })
+    fn deregister(&mut self, existing: Arc<Instance>, journal: &mut Journal) -> Applied {
+        self.remove(&existing, Cause::Deregistered, journal);
+        changed(existing, Cause::Deregistered)
     }
 
     fn checked(
         &mut self,
+        existing: Arc<Instance>,
         checked: &Arc<Instance>,
         check: &Check,
         now: Now,
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
-        let existing = self.held(checked.id(), &checked.origin, Condition::Present)?;
         if !existing.is_checked() || !existing.registration.is_checked_as(&checked.registration) {
             return Err(Refusal::Unknown(checked.id().clone()));
         }
         if existing.facts.check == *check {
-            return Ok(Applied { instance: existing, created: false });
+            return Ok(Applied { instance: existing, created: false, cause: None });
         }
         let cause = if matches!(check, Check::Failing(_)) { Cause::CheckFailed } else { Cause::CheckPassed };
         let mut instance = Instance::clone(&existing);
         let facts = Facts { check: check.clone(), ..Facts::clone(&existing.facts) };
         instance.facts = facts.following(&existing.facts, now.wall).into();
-        Ok(Applied { instance: self.put(instance, cause, journal), created: false })
+        Ok(changed(self.put(instance, cause, journal), cause))
     }
 
-    fn set_status(
-        &mut self,
-        id: &InstanceId,
-        wish: &StatusWish,
-        condition: Condition,
-        now: Now,
-        journal: &mut Journal,
-    ) -> Result<Applied, Refusal> {
-        let existing = self.held(id, &Origin::api(), condition)?;
+    fn set_status(&mut self, existing: Arc<Instance>, wish: &StatusWish, now: Now, journal: &mut Journal) -> Applied {
         let mut facts = Facts::clone(&existing.facts);
         match wish {
             StatusWish::Starting => facts.reported = Reported::Starting,
@@ -146,11 +147,11 @@ impl Table {
             StatusWish::OutOfService => facts.drained = true,
         }
         if facts == *existing.facts {
-            return Ok(Applied { instance: existing, created: false });
+            return Applied { instance: existing, created: false, cause: None };
         }
         let mut instance = Instance::clone(&existing);
         instance.facts = facts.following(&existing.facts, now.wall).into();
-        Ok(Applied { instance: self.put(instance, Cause::StatusSet, journal), created: false })
+        changed(self.put(instance, Cause::StatusSet, journal), Cause::StatusSet)
     }
 
     fn find_room_for_check(&self, instance: &Instance) -> Result<(), Refusal> {
@@ -158,17 +159,19 @@ impl Table {
         if is_full { Err(Refusal::ChecksFull(self.limits.checked)) } else { Ok(()) }
     }
 
-    /// What `origin` holds, if `condition` allows to go on.
-    fn held(&self, id: &InstanceId, origin: &Origin, condition: Condition) -> Result<Arc<Instance>, Refusal> {
+    /// What `origin` holds, if `condition` allows to go on, and it is for them to change.
+    fn held(&self, id: &InstanceId, origin: &Origin, only: Condition, by: &By) -> Result<Arc<Instance>, Refusal> {
         let existing = self.get(id, origin);
-        condition.check(id, existing)?;
-        existing.cloned().ok_or_else(|| Refusal::Unknown(id.clone()))
+        only.check(id, existing)?;
+        let existing = existing.ok_or_else(|| Refusal::Unknown(id.clone()))?;
+        by.check_owner(existing)?;
+        Ok(Arc::clone(existing))
     }
 
     /// Claims the host that `instance` asks for; lower instances make room first, so that at no moment two
     /// claimants' addresses are under one label.
     fn claim_host(&mut self, instance: &Instance, journal: &mut Journal) -> Result<Host, Refusal> {
-        let claimed = self.hosts.claim(instance).map_err(not_yours)?;
+        let claimed = self.hosts.claim(instance).map_err(|Taken(label)| Refusal::HostTaken(label))?;
         for (id, origin, host) in claimed.moved {
             let mut lower = Instance::clone(self.get(&id, &origin).expect("who holds a label is in the table"));
             lower.serve_under(host);
@@ -208,10 +211,9 @@ fn renewed(instance: Arc<Instance>, now: Now, journal: &mut Journal) -> Applied 
     if !instance.renew(now.wall, now.clock) {
         journal.renewed.push(Arc::clone(&instance));
     }
-    Applied { instance, created: false }
+    Applied { instance, created: false, cause: None }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "reads as a conversion of errors")]
-fn not_yours(taken: Taken) -> Refusal {
-    Refusal::NotYours(format!("the host {:?}", taken.0.as_str()))
+fn changed(instance: Arc<Instance>, cause: Cause) -> Applied {
+    Applied { instance, created: false, cause: Some(cause) }
 }

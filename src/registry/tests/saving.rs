@@ -95,9 +95,9 @@ fn drain(id: &InstanceId) -> Operation {
 }
 
 fn announce(instance: &str, lease: f64) -> Operation {
-    let Operation::Register { registration, owner, condition, .. } = register(instance, lease) else { unreachable!() };
+    let Operation::Register { registration, condition, .. } = register(instance, lease) else { unreachable!() };
     let origin = Origin::new(Source::Mdns, "eth0");
-    Operation::Register { registration, origin, owner, condition }
+    Operation::Register { registration, origin, condition }
 }
 
 fn leave(instance: &str) -> Operation {

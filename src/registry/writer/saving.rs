@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{error, info};
 
+use super::super::authority::By;
 use super::super::clock::Now;
 use super::super::operation::{Operation, Refusal};
 use super::super::renewal::renew_in_place;
@@ -134,7 +135,7 @@ impl Writer {
         let now = Now { wall: draft.wall, ..self.shared.clock.now() };
         for (call, answers) in draft.calls.iter().zip(&mut draft.answers) {
             for (operation, answer) in call.operations.iter().zip(answers).filter(|(_, answer)| answer.is_ok()) {
-                *answer = table.apply(operation, now, &mut journal);
+                *answer = table.apply(operation, &call.by, now, &mut journal);
             }
         }
         (std::mem::replace(&mut draft.table, table), std::mem::replace(&mut draft.journal, journal))
@@ -150,11 +151,11 @@ impl Writer {
         self.pace.save_ended(false);
         self.dirty.extend(saving.dirty);
         let now = self.shared.clock.now();
-        let refuse = |operation: &Operation| {
-            renew_in_place(self.table.slots(), operation, now).ok_or_else(|| Refusal::Store(error.to_string()))
+        let refuse = |operation: &Operation, by: &By| {
+            renew_in_place(self.table.slots(), operation, by, now).ok_or_else(|| Refusal::Store(error.to_string()))
         };
         let calls = saving.draft.calls;
-        let answers = calls.iter().map(|call| call.operations.iter().map(refuse).collect()).collect();
+        let answers = calls.iter().map(|call| call.operations.iter().map(|o| refuse(o, &call.by)).collect()).collect();
         answer(calls, answers);
     }
 

@@ -10,6 +10,7 @@ use crate::api::{Kind, Problem, Txt};
 use crate::http::doors::{of_any_transport, reached_at};
 use crate::registry::State as Published;
 use crate::service::{ID, Instance, InstanceId, InstanceName, NAME, Origin, ServiceType, Source};
+use crate::tokens::Grant;
 
 use super::PROTOCOL;
 
@@ -134,8 +135,9 @@ pub(super) fn found<'a>(state: &'a Published, name: &str) -> Option<&'a Arc<Inst
 }
 
 /// The last registered first.
-pub(super) fn all(state: &Published, active_only: bool) -> Result<Vec<Backend>, Problem> {
-    let effective = state.after(None).map(|(_, slot)| slot.effective());
+pub(super) fn all(state: &Published, grant: &Grant, active_only: bool) -> Result<Vec<Backend>, Problem> {
+    let seen = state.after(None).filter(|(id, _)| grant.may_read(id.service_type()));
+    let effective = seen.map(|(_, slot)| slot.effective());
     let mut listed: Vec<_> =
         effective.filter(|instance| !active_only || instance.is_served()).take(SHOWN_MAX + 1).collect();
     if listed.len() > SHOWN_MAX {

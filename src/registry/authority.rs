@@ -1,0 +1,50 @@
+//! On whose word something is changed.
+//!
+//! What was registered with a token belongs to it: only it and admins change that. What was registered without one is
+//! anybody's, and whoever registers it with a token takes it over. An admin changes without taking.
+
+use std::sync::Arc;
+
+use super::operation::{Operation, Refusal};
+use crate::service::Instance;
+use crate::tokens::Grant;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) enum By {
+    /// The program itself: a room that is held to nothing, or who embeds the server.
+    Program,
+    /// Whoever has this grant.
+    Somebody(Grant),
+}
+
+impl By {
+    /// Whether the service of `operation` is in their scope.
+    pub(super) fn check_scope(&self, operation: &Operation) -> Result<(), Refusal> {
+        match self {
+            Self::Somebody(grant) if !grant.may_write(operation.id().service_type()) => {
+                Err(Refusal::OutOfScope(operation.id().clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether they may change `existing`.
+    pub(super) fn check_owner(&self, existing: &Arc<Instance>) -> Result<(), Refusal> {
+        match self {
+            Self::Somebody(grant) if !grant.may_change(existing.owner.as_ref()) => {
+                Err(Refusal::NotYours(Arc::clone(existing)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose it is once they have registered it.
+    pub(super) fn owner_after(&self, existing: Option<&Instance>) -> Option<Arc<str>> {
+        let Self::Somebody(grant) = self else { return existing.and_then(|existing| existing.owner.clone()) };
+        match existing {
+            Some(existing) if existing.owner.is_some() || grant.is_admin() => existing.owner.clone(),
+            _ => grant.name().cloned(),
+        }
+    }
+}
