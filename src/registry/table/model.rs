@@ -138,7 +138,7 @@ impl Model {
         facts.lapsed = None;
         facts.reported = registration.reported;
         let probed = |registration: &Registration| registration.details.probe.is_some();
-        let asked = |registration: &Registration| (registration.port, registration.details.probe.clone());
+        let asked = |said: &Registration| (said.port, said.addresses.clone(), said.details.probe.clone());
         match existing.as_ref().map(|e| &e.registration) {
             Some(before) if !probed(before) && !probed(registration) => {}
             Some(before) if asked(before) == asked(registration) => {}
