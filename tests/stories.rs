@@ -37,6 +37,7 @@ mod stories {
     mod doors_plexus;
     mod doors_registro;
     mod doors_servreg;
+    mod doors_somata;
     mod durability;
     mod examples;
     mod explain;

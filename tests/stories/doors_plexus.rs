@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, WebSocket, python, wait_until};
 
 /// A loaded machine gets its time.
@@ -202,6 +203,23 @@ fn a_listener_of_its_own_has_the_door_and_our_methods_and_nothing_else() {
         assert_eq!(crate::support::request(rpc, "GET", path, &[], "").status, 404, "{path}");
     }
     assert!(portolan.get("/").expect(200).body.contains("a service registry"), "the welcome stays");
+}
+
+#[test]
+fn its_profile_has_its_port_and_follows_its_file() {
+    let _net = Net::enter();
+    let home = tempfile::TempDir::new().unwrap();
+    let folder = home.path().join(".config/plexus");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("backends.toml"), "[[backend]]\nname = \"plexus\"\nport = 4444\n").unwrap();
+    let portolan = Launch::new().profile("plexus").env("HOME", home.path().to_str().unwrap()).start();
+    assert_eq!(portolan.ready["rpc"], json!(["127.0.0.1:4445"]));
+    let mut client = Client::connect("127.0.0.1:4445".parse().unwrap());
+    wait_until("the file is read", PATIENCE, || {
+        (names(&client.result("list", &json!([]))) == ["plexus"]).then_some(())
+    });
+    client.result("register", &json!(["substrate", "10.0.0.7", 4444]));
+    assert_eq!(portolan.get("/v1/instances/substrate/substrate").expect(200).json()["lease"], 0);
 }
 
 #[test]

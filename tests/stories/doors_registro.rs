@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, wait_until};
 
 const APPS: &str = "/registro/1.0/apps";
@@ -166,4 +167,17 @@ fn all_doors_show_one_table() {
     let locate = json!({"jsonrpc": "2.0", "method": "locate_service", "params": [name], "id": 1});
     let located = portolan.post("/api", &locate).expect(200).json();
     assert_eq!(located["result"], json!([{"host": "db.example.org", "port": 3}]));
+}
+
+#[test]
+fn its_profile_has_its_port_and_takes_what_its_clients_send_from_anywhere() {
+    let net = Net::enter();
+    let _link = net.host();
+    let mut portolan = Launch::new().profile("registro").start();
+    // As another machine would: not over loopback.
+    portolan.http = "10.9.1.1:8080".parse().unwrap();
+    assert_eq!(send(&portolan, "POST", "", &json!({"name": "auth"})).0, 201);
+    assert_eq!(send(&portolan, "POST", "/auth", &json!({"id": "a1", "ip": "10.0.0.7", "port": 80})).0, 201);
+    assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 204);
+    assert_eq!(portolan.get("/v1/instances/auth/a1").json()["lease"], 90);
 }

@@ -38,6 +38,7 @@ pub struct Launch {
     environment: Vec<(OsString, OsString)>,
     prefix: Vec<OsString>,
     data_dir: Option<PathBuf>,
+    as_configured: bool,
 }
 
 impl Launch {
@@ -49,6 +50,12 @@ impl Launch {
     pub fn args<S: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// With a profile of `config/`, at the addresses that it has: for a test that has a machine of its own.
+    pub fn profile(self, name: &str) -> Self {
+        let file = format!("{}/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        Self { as_configured: true, ..self.args(["--config", &file]) }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -131,7 +138,7 @@ impl Launch {
         command.args(&words[1..]).args(["serve", "--json", "--data-dir"]).arg(data_dir);
         let has = |flag: &str| self.arguments.iter().any(|argument| argument == flag);
         for flag in ["--http", "--dns"] {
-            if !has(flag) {
+            if !has(flag) && !self.as_configured {
                 command.args([flag, "127.0.0.1:0"]);
             }
         }
