@@ -44,7 +44,7 @@ pub use pick::{BadPick, Pick};
 pub use problem::Problem;
 pub use registration::{Registration, ReportedStatus};
 pub use reload::{FileFault, FileServices, Reloaded};
-pub use summary::{FlipCount, InstanceCount, ServiceCount, Summary};
+pub use summary::{FlipCount, InstanceCount, LastFlip, ProcessUse, ServiceCount, Summary};
 pub use txt::{Txt, TxtValue};
 
 /// Items of one heartbeat, at most.

@@ -6,7 +6,7 @@
 //! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
 //! `request` reads what a request says;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
-//! `reload`, `about` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
+//! `reload`, `about`, `pages` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
 //! clients of earlier registries; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what
 //! becomes of it the registry's.
 //!
@@ -27,6 +27,7 @@ mod listen;
 mod listing;
 mod metrics;
 mod octets;
+mod pages;
 mod pick;
 mod principal;
 mod protocol;
@@ -271,6 +272,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/healthz", get(about::health))
         .route("/readyz", get(about::readiness))
         .route("/status", get(about::status))
+        .route("/services", get(pages::services))
         .route("/metrics", get(metrics::metrics))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))

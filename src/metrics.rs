@@ -38,6 +38,7 @@ pub use exposition::Format;
 pub use latency::{Distribution, Latencies};
 pub use numbered::Numbered;
 pub use page::Page;
+pub use process::Usage;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::histogram::Histogram;

@@ -206,6 +206,11 @@ impl Registry {
         self.shared.backlog.watch(since)
     }
 
+    /// The last changes of status of all, newest first, apart from first registrations.
+    pub fn last_flips(&self, most: usize) -> Vec<(InstanceId, Flip)> {
+        self.shared.flips.last(most)
+    }
+
     /// The last changes of status of an identity, oldest first; that it was registered and has been up since is none.
     pub fn flips(&self, id: &InstanceId) -> Vec<Flip> {
         self.shared.flips.of(id)

@@ -4,16 +4,23 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::api::{FlipCount, InstanceCount, Kind, Problem, ServiceCount, Summary};
-use crate::service::Status;
+use crate::api::{Flip, FlipCount, InstanceCount, Kind, LastFlip, Problem, ProcessUse, ServiceCount, Summary};
+use crate::metrics::Usage;
+use crate::registry;
+use crate::service::{InstanceId, Status};
 
 use super::Edge;
+use super::pages;
+use super::principal::Principal;
 use super::request::OverTls;
 use super::respond::{self, Refused};
+
+/// Flips that are told of, at most.
+const LAST_FLIPS: usize = 100;
 
 /// What there is, for who asks for `/`.
 pub(super) fn welcome(edge: &Edge, request: &Request) -> String {
@@ -60,12 +67,14 @@ pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<String, R
     }
 }
 
-/// `GET /status`: how much there is, and how often it changed.
-pub(super) async fn status(State(edge): State<Arc<Edge>>) -> Response {
+/// `GET /status`: how much there is, and how often it changed; for browsers as a page.
+pub(super) async fn status(State(edge): State<Arc<Edge>>, principal: Principal, headers: HeaderMap) -> Response {
     let state = edge.registry.state();
     let (sizes, census) = (state.zone.sizes(), state.census);
     let flips =
         edge.registry.totals().counts().map(|(cause, status, count)| FlipCount { cause, status, count }).collect();
+    let last_flips = edge.registry.last_flips(LAST_FLIPS).into_iter();
+    let last_flips = last_flips.filter(|(id, _)| principal.grant.may_read(id.service_type()));
     let summary = Summary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime: edge.registry.uptime().as_secs(),
@@ -74,9 +83,20 @@ pub(super) async fn status(State(edge): State<Arc<Edge>>) -> Response {
         services: ServiceCount { listed: sizes.types, served: sizes.served },
         instances: Status::ALL.map(|status| InstanceCount { status, count: census.of_status(status) }).into(),
         guarded: census.kept,
+        process: Usage::now().map(|used| ProcessUse { cpu: used.cpu.as_secs_f64(), memory: used.memory }),
         flips,
+        last_flips: last_flips.map(|(id, flip)| last_flip(&id, &flip)).collect(),
     };
-    respond::document(StatusCode::OK, &summary)
+    if pages::are_wanted(&headers) { pages::status(&summary) } else { respond::document(StatusCode::OK, &summary) }
+}
+
+fn last_flip(id: &InstanceId, flip: &registry::Flip) -> LastFlip {
+    LastFlip {
+        service: id.service_type().service().to_owned(),
+        transport: id.service_type().transport(),
+        instance: id.instance().as_str().to_owned(),
+        flip: Flip::new(flip.at, flip.cause, flip.status, flip.reason.as_deref(), flip.source),
+    }
 }
 
 /// `GET /problems`

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::api::{Cursor, Filter, Instance, Service, Services, unknown_parameter};
+use crate::api::{Cursor, Filter, Instance, Problem, Service, Services, unknown_parameter};
 use crate::registry::{Refusal, Slot};
 use crate::service::InstanceId;
 use crate::tokens::Grant;
@@ -61,17 +61,21 @@ pub(super) async fn services(
     principal: Principal,
     query: Query<Pairs>,
 ) -> Result<Response, Refused> {
-    if let Some((key, _)) = query.iter().find(|(key, _)| key != "limit" && key != "cursor") {
-        return Err(unknown_parameter(key, "limit, cursor").into());
-    }
-    let filter = Filter::from_query(&query)?;
-    // To count the instances of a type is to look at each.
-    let looking = Arc::clone(&edge);
-    let counted = edge.counting.take(move || looking.count(&filter, &principal.grant)).await?;
-    Ok(respond::document(StatusCode::OK, &counted))
+    Ok(respond::document(StatusCode::OK, &edge.counted(&principal, &query).await?))
 }
 
 impl Edge {
+    /// The service types that `query` asks for.
+    pub(super) async fn counted(self: &Arc<Self>, principal: &Principal, query: &Pairs) -> Result<Services, Problem> {
+        if let Some((key, _)) = query.iter().find(|(key, _)| key != "limit" && key != "cursor") {
+            return Err(unknown_parameter(key, "limit, cursor"));
+        }
+        let filter = Filter::from_query(query)?;
+        // To count the instances of a type is to look at each.
+        let (looking, grant) = (Arc::clone(self), principal.grant.clone());
+        self.counting.take(move || looking.count(&filter, &grant)).await
+    }
+
     pub(super) fn show(&self, slot: &Slot) -> Instance {
         let mut views =
             slot.instances().map(|instance| Instance::of(instance, self.registry.expires_at(instance), &self.terms));

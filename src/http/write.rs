@@ -19,7 +19,7 @@ use super::respond::{self, Refused, problem_of};
 /// How often a patch is made anew because the instance changed under it.
 const PATCH_ATTEMPTS: usize = 5;
 /// What stands for itself in a path (RFC 3986 §2.3).
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `POST /v1/heartbeat`: registers what is new and renews what is known; one object, or an array of them.
 pub(super) async fn heartbeat(

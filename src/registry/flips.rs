@@ -84,6 +84,17 @@ impl Flips {
         self.kept().of.get(id).map(|flips| flips.iter().cloned().collect()).unwrap_or_default()
     }
 
+    /// The last flips of all, newest first.
+    pub(super) fn last(&self, most: usize) -> Vec<(InstanceId, Flip)> {
+        let kept = self.kept();
+        let flip = |(id, revision): &(InstanceId, Revision)| {
+            let flip = kept.of.get(id)?.iter().find(|flip| flip.revision == *revision)?;
+            Some((id.clone(), flip.clone()))
+        };
+        // Of one that flaps most are gone, and the writer waits for us.
+        kept.order.iter().rev().take(EACH_MAX * most).filter_map(flip).take(most).collect()
+    }
+
     /// How many there were, also those that are not kept.
     pub(super) fn totals(&self) -> Totals {
         self.kept().totals

@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Portolan, python};
+use crate::support::netns::Net;
+use crate::support::{Launch, Portolan, python};
 
 /// What a client of servreg makes of these calls.
 #[track_caller]
@@ -181,4 +182,54 @@ fn batches_notifications_and_mistakes_are_answered_as_clients_expect() {
     for method in ["GET", "PUT", "DELETE"] {
         portolan.request(method, "/api", &[], "").expect(405);
     }
+}
+
+#[test]
+fn its_pages_show_what_there_is_and_when_it_came_and_went() {
+    let portolan = Portolan::start(&[]);
+    let browse = |path: &str| portolan.request("GET", path, &[("Accept", "text/html,*/*;q=0.8")], "").expect(200);
+    // Whoever may register may not write into the page.
+    let name = "<b>&'\"";
+    client(&portolan, &[json!(["ping", ["auth", "10.0.0.7", 8080]])]);
+    portolan.heartbeat(&json!({"service": "web", "instance": name, "port": 80}));
+    portolan
+        .request("PUT", "/v1/instances/web/%3Cb%3E%26'%22/status", &[], r#"{"status": "out-of-service"}"#)
+        .expect(200);
+
+    let services = browse("/services");
+    assert_eq!(services.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(services.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(services.body.contains("_auth._tcp</a><td>1<td>1"), "{}", services.body);
+    assert!(services.body.contains("_web._tcp</a><td>1<td>0"), "{}", services.body);
+    let first = browse("/services?limit=1").body;
+    let next = first.split("href=\"").find_map(|rest| rest.strip_prefix("/services?cursor=")).unwrap();
+    let next = browse(&format!("/services?cursor={}", next.split('"').next().unwrap())).body;
+    assert!(next.contains("_web._tcp") && !next.contains("_auth._tcp"), "{next}");
+
+    let page = browse("/status").body;
+    for part in ["CPU time", "memory", "instances out-of-service<td>1", "&lt;b&gt;&amp;&#39;&quot; of _web._tcp"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<b>"), "{page}");
+    let status = portolan.get("/status").expect(200).json();
+    assert!(
+        status["process"]["cpu"].as_f64().is_some() && status["process"]["memory"].as_u64() > Some(1 << 20),
+        "{status}"
+    );
+    let last = &status["last_flips"][0];
+    assert_eq!((&last["instance"], &last["status"]), (&json!(name), &json!("out-of-service")));
+    assert!(last["time"].as_str().unwrap().ends_with('Z'), "{last}");
+}
+
+#[test]
+fn its_profile_has_its_port_and_takes_what_its_clients_send_from_anywhere() {
+    let net = Net::enter();
+    let _link = net.host();
+    let mut portolan = Launch::new().profile("servreg").start();
+    // As another machine would: not over loopback.
+    portolan.http = "10.9.1.1:5000".parse().unwrap();
+    let heard = client(&portolan, &[json!(["ping", ["auth", "0.0.0.0", 8080]]), json!(["locate_service", ["auth"]])]);
+    assert_eq!(heard, [json!(true), json!([{"host": "10.9.1.1", "port": 8080}])]);
+    let shown = portolan.get("/v1/instances/auth/10.9.1.1:8080").expect(200).json();
+    assert_eq!(shown["lease"], 60);
 }
