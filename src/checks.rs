@@ -24,9 +24,10 @@
 //! - It goes to this machine's loopback only for who is on this machine, which he reaches without us.
 //! - It sends nothing, or a GET whose path is printable ASCII without a space: one line, and no other.
 //! - It reads the head of an answer, 8 KiB at most, and tells the status code, nothing of what is in it.
-//! - `checks.concurrency` are under way at once, [`PER_ADDRESS`] of them to one address, of `lease.max_checked`
-//!   instances at most, each once a second at most: nobody is flooded by us, and a machine that never answers keeps no
-//!   more places than that.
+//! - `checks.concurrency` are under way at once, [`PER_ADDRESS`] of them to one address, so that a machine that never
+//!   answers keeps no more places than that. Of `lease.max_checked` instances at most, each is checked once a second at
+//!   most, and once more whenever it is registered to be checked otherwise: nobody is flooded by us who could not be
+//!   flooded with registrations.
 //!
 //! What remains: who may write learns which ports are open within these networks, and has GETs sent there. Where writers
 //! are not to know that, name fewer networks. What stands in files is an administrator's word, and may be anywhere.

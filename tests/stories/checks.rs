@@ -141,7 +141,7 @@ fn checks_end_with_the_instance_and_follow_what_is_registered_anew() {
     let before = first.asked().len();
     let many = second.asked().len() + 2;
     wait_until("two more checks of the second", PATIENCE, || (second.asked().len() >= many).then_some(()));
-    assert_eq!(first.asked().len(), before, "nobody asks the first");
+    assert!(first.asked().len() <= before + 1, "one may have been under way");
     portolan.request("DELETE", WEB, &[], "").expect(204);
     let clock = Backend::start("200 OK");
     let before = second.asked().len();
