@@ -4,7 +4,7 @@
 //! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
 //! as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
-//! `request` reads what a request says;
+//! `request` reads what a request says; `audit` tells of who changed what;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about`, `pages` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
 //! clients of earlier registries; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what
@@ -15,6 +15,7 @@
 
 mod about;
 mod activity;
+mod audit;
 mod concern;
 mod connections;
 mod doh;
@@ -60,6 +61,7 @@ use crate::registry::Registry;
 use crate::tls::Identity;
 use crate::tokens::Keyring;
 
+use audit::Audit;
 use connections::Connections;
 use doors::{plexus, registro, servreg};
 use metrics::Requests;
@@ -205,6 +207,7 @@ impl Http {
             terms,
             neighbours,
             guard,
+            audit: Audit::default(),
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),
@@ -249,6 +252,7 @@ struct Edge {
     terms: Terms,
     neighbours: Neighbours,
     guard: guard::Guard,
+    audit: Audit,
     scraping: Turn,
     explaining: Turn,
     counting: Turn,

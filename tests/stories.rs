@@ -6,6 +6,7 @@
 mod support;
 
 mod stories {
+    mod audit;
     mod checklist;
     mod checks;
     mod checks_crowd;

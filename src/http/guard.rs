@@ -34,7 +34,7 @@ use super::respond::{Refused, excerpt};
 use super::rpc;
 use super::{Config, Edge};
 
-/// Where the request alone does not tell whether it writes: calls ask [`Guard::check_write`] themselves.
+/// Where the request alone does not tell whether it writes: calls ask [`Edge::check_write`] themselves.
 const ANY_METHOD: [&str; 3] = [doh::PATH, rpc::PATH, servreg::PATH];
 
 /// The rules.
@@ -55,9 +55,20 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refused> {
-    let principal = edge.guard.check(&request, sender.0)?;
+    let principal = edge.guard.check(&request, sender.0).inspect_err(|problem| {
+        let what = format!("{} {}", excerpt(request.method().as_str()), excerpt(request.uri().path()));
+        edge.audit.turned_away(sender.0, &what, problem);
+    })?;
     request.extensions_mut().insert(principal);
     Ok(next.run(request).await)
+}
+
+impl Edge {
+    /// Whether who calls a method that writes may write at all.
+    pub(super) fn check_write(&self, principal: &Principal, method: &str) -> Result<(), Problem> {
+        let checked = self.guard.check_write(principal);
+        checked.inspect_err(|problem| self.audit.turned_away(principal.sender, method, problem))
+    }
 }
 
 impl Guard {
@@ -88,7 +99,7 @@ impl Guard {
     }
 
     /// Whether they may write at all.
-    pub(super) fn check_write(&self, principal: &Principal) -> Result<(), Problem> {
+    fn check_write(&self, principal: &Principal) -> Result<(), Problem> {
         let may_without = self.anonymous_writes || (self.loopback_writes && principal.is_here());
         if may_without || principal.grant.name().is_some() {
             return Ok(());

@@ -123,6 +123,7 @@ mod tests {
     use tokio::sync::Mutex;
     use tokio_util::sync::CancellationToken;
 
+    use super::super::audit::Audit;
     use super::super::pick::Rounds;
     use super::super::turn::Turn;
     use super::super::wait::Waiters;
@@ -180,6 +181,7 @@ mod tests {
                 metrics: Arc::default(),
             },
             guard,
+            audit: Audit::default(),
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),

@@ -11,6 +11,7 @@ use axum::response::Response;
 use crate::api::{FileFault, Kind, Problem, Reloaded};
 
 use super::Edge;
+use super::audit::Audit;
 use super::principal::Principal;
 use super::respond::{self, Refused};
 
@@ -35,8 +36,11 @@ impl Edge {
         if !is_here && !principal.grant.is_admin() {
             let kind = if principal.grant.name().is_some() { Kind::OutOfScope } else { Kind::AnonymousWrite };
             let detail = "files are read again only for who asks on this machine, or shows a token with admin = true";
-            return Err(Problem::new(kind, detail));
+            let problem = Problem::new(kind, detail);
+            self.audit.turned_away(principal.sender, "reload", &problem);
+            return Err(problem);
         }
+        Audit::reloads(principal);
         let reloaded = self.neighbours.reloader.reload().await;
         reloaded.ok_or_else(|| Problem::new(Kind::ShuttingDown, "the registry is shutting down"))
     }

@@ -12,6 +12,7 @@ use crate::registry::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{InstanceId, Origin, Status};
 
 use super::Edge;
+use super::audit::Audit;
 use super::principal::Principal;
 use super::request::{Addressed, Document, Precondition};
 use super::respond::{self, Refused, problem_of};
@@ -209,7 +210,10 @@ impl Edge {
         principal: &Principal,
         operations: Vec<Operation>,
     ) -> Vec<Result<Applied, Refusal>> {
-        self.registry.apply_for(&principal.grant, operations).await
+        let deeds = Audit::deeds(principal, &operations);
+        let results = self.registry.apply_for(&principal.grant, operations).await;
+        self.audit.tell(principal, &deeds, &results);
+        results
     }
 
     pub(super) fn heartbeat_of(&self, applied: &Applied) -> Heartbeat {

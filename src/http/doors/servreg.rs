@@ -89,7 +89,7 @@ struct Wanted {
 impl Caller<'_> {
     /// `ping(name, host, port)` or `ping(name, url)`: true.
     async fn ping(&self, params: Params) -> Result<Value, Problem> {
-        self.edge.guard.check_write(self.principal)?;
+        self.edge.check_write(self.principal, "ping")?;
         let names: &[&str] = match &params {
             Params::ByPosition(values) if values.len() == 2 => &["name", "url"],
             _ => &["name", "host", "port"],

@@ -92,7 +92,7 @@ impl Caller {
             return Err(call.unknown("rpc.discover lists them"));
         };
         if method.does.writes() {
-            self.edge.guard.check_write(&self.principal)?;
+            self.edge.check_write(&self.principal, method.name)?;
         }
         let names: Vec<_> = method.param_names().collect();
         let params = call.params.named(&names)?;
