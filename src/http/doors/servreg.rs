@@ -239,7 +239,7 @@ fn found<'a>(
     let meant = up.filter(|instance| is_meant(instance.registration.service_name()));
     let meant = meant.filter(|instance| grant.may_read(instance.id().service_type()));
     let mut found: Vec<_> = meant.take(FOUND_MAX).collect();
-    found.sort_by_key(|instance| instance.registration.priority);
+    found.sort_by_key(|instance| instance.priority());
     found.into_iter().map(|instance| shown(instance)).collect()
 }
 
