@@ -15,11 +15,11 @@ use super::registration::{Registration, ReportedStatus};
 use super::txt::Txt;
 
 /// Addresses of one instance, at most: an answer with the address records of a few targets fits a datagram.
-const ADDRESSES_MAX: usize = 16;
+pub(super) const ADDRESSES_MAX: usize = 16;
 /// Subtypes and tags of one instance, at most of each: every one is an owner name of its own in the zone.
-const LABELS_MAX: usize = 16;
+pub(super) const LABELS_MAX: usize = 16;
 /// Octets of a plain text, at most: with its key it has to fit one TXT string, unless `txt` sets that key.
-const TEXT_MAX: usize = 255;
+pub(super) const TEXT_MAX: usize = 255;
 /// Octets of an instance name, at most (RFC 6763 §4.1.1); a derived one is cut to it.
 const INSTANCE_MAX: usize = 63;
 
@@ -343,7 +343,7 @@ pub(super) mod tests {
                 Kind::WrongType,
                 "`weight` is the text \"7\"; expected a whole number from 0 to 65535",
             ),
-            (r#""weight": 7.0"#, Kind::WrongType, "`weight` is 7.0; expected a whole number"),
+            (r#""weight": 7.5"#, Kind::WrongType, "`weight` is 7.5; expected a whole number"),
             (r#""weight": 65536"#, Kind::WrongValue, "`weight` is 65536; expected a whole number from 0 to 65535"),
             (r#""addresses": "10.0.0.1""#, Kind::WrongType, "expected an array"),
             (r#""addresses": [1]"#, Kind::WrongType, "`addresses[0]` is 1; expected a text"),

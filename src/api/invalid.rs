@@ -227,7 +227,6 @@ fn describe(given: Unexpected<'_>) -> String {
         Unexpected::Str(text) => format!("the text {:?}", shorten(text)),
         Unexpected::Unsigned(number) => number.to_string(),
         Unexpected::Signed(number) => number.to_string(),
-        // With its point: "80.0 is no whole number".
         Unexpected::Float(number) => format!("{number:?}"),
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Unit | Unexpected::Option => "null".into(),

@@ -89,7 +89,13 @@ fn read_condition(headers: &HeaderMap) -> Result<Condition, Problem> {
             "If-Match has several entity tags; send the one of the last answer",
         )),
         (Some(tag), None) => {
-            let number = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+            // Weak tags never match here (RFC 9110 §13.1.1).
+            let (is_weak, tag) = tag.strip_prefix("W/").map_or((false, tag), |tag| (true, tag));
+            let Some(text) = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) else {
+                let detail = "If-Match is no entity tag; send the one of the last answer, with its quotes";
+                return Err(Problem::new(Kind::MalformedRequest, detail));
+            };
+            let number = text.parse().ok().filter(|_| !is_weak);
             // A tag that is not of our making matches nothing, and no revision is 0.
             Ok(Condition::Revision(number.map_or(Revision(0), Revision)))
         }
@@ -170,13 +176,14 @@ mod tests {
         assert_eq!(read(&[(IF_NONE_MATCH, "*")]), Ok(Condition::Absent));
         assert_eq!(read(&[(IF_MATCH, "*")]), Ok(Condition::Present));
         assert_eq!(read(&[(IF_MATCH, "\"17\"")]), Ok(Condition::Revision(Revision(17))));
-        // Weak tags never match in If-Match (RFC 9110 §13.1.1).
-        for tag in ["W/\"17\"", "\"x\"", "17"] {
+        for tag in ["W/\"17\"", "\"x\""] {
             assert_eq!(read(&[(IF_MATCH, tag)]), Ok(Condition::Revision(Revision(0))), "{tag}");
         }
         for pairs in [
             &[(IF_NONE_MATCH, "\"17\"")][..],
             &[(IF_MATCH, "\"1\", \"2\"")],
+            &[(IF_MATCH, "17")],
+            &[(IF_MATCH, "\"")],
             &[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")],
             &[(IF_MATCH, "\"1\""), (IF_MATCH, "\"2\"")],
         ] {

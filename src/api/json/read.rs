@@ -7,6 +7,9 @@ use serde::{Deserializer, forward_to_deserialize_any};
 use super::super::invalid::Invalid;
 use super::Json;
 
+/// Up to here, 2^53, every whole number is one of floating point.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl<'de> Deserializer<'de> for Json {
     type Error = Invalid;
 
@@ -17,6 +20,8 @@ impl<'de> Deserializer<'de> for Json {
             Self::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
                 (Some(value), ..) => visitor.visit_u64(value),
                 (_, Some(value), _) => visitor.visit_i64(value),
+                // JSON has one kind of numbers, so that 80.0 is as whole as 80 (JSON Schema §6.1.1).
+                (.., Some(value)) if value.fract() == 0.0 && value.abs() <= EXACT => whole(value, visitor),
                 (.., Some(value)) => visitor.visit_f64(value),
                 _ => Err(de::Error::invalid_value(Unexpected::Other("a number out of range"), &visitor)),
             },
@@ -73,6 +78,15 @@ impl IntoDeserializer<'_, Invalid> for Json {
 
     fn into_deserializer(self) -> Self {
         self
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole and within EXACT")]
+fn whole<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, Invalid> {
+    let value = value as i64;
+    match u64::try_from(value) {
+        Ok(value) => visitor.visit_u64(value),
+        Err(_) => visitor.visit_i64(value),
     }
 }
 
