@@ -25,6 +25,7 @@ mod pick;
 mod problem;
 mod registration;
 mod reload;
+pub mod schema;
 mod summary;
 mod txt;
 

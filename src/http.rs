@@ -6,9 +6,9 @@
 //! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
 //! `request` reads what a request says; `audit` tells of who changed what;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
-//! `reload`, `about`, `pages` and `metrics` answer it, in `turn` where that takes long; `rpc` answers calls, and `doors` the
-//! clients of earlier registries; `respond` words the answers. What an instance is in JSON is `api`'s matter, and what
-//! becomes of it the registry's.
+//! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
+//! `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the answers. What an instance is
+//! in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which have no business here.
@@ -18,6 +18,7 @@ mod activity;
 mod audit;
 mod concern;
 mod connections;
+mod docs;
 mod doh;
 mod doors;
 mod explain;
@@ -28,6 +29,7 @@ mod listen;
 mod listing;
 mod metrics;
 mod octets;
+mod openapi;
 mod pages;
 mod pick;
 mod principal;
@@ -44,10 +46,11 @@ mod watch;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::middleware;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
@@ -219,6 +222,7 @@ impl Http {
             requests: self.requests,
             watchers: self.watchers,
             claims: Arc::default(),
+            openapi: OnceLock::new(),
             config: self.config,
             stop,
         });
@@ -265,6 +269,8 @@ struct Edge {
     requests: Requests,
     watchers: Arc<Watchers>,
     claims: Arc<Claims>,
+    /// Written when it is asked for.
+    openapi: OnceLock<Bytes>,
     config: Config,
     stop: CancellationToken,
 }
@@ -278,6 +284,10 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/status", get(about::status))
         .route("/services", get(pages::services))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::get))
+        .route("/docs", get(docs::page))
+        .route("/docs/viewer.js", get(docs::script))
+        .route("/docs/viewer.css", get(docs::style))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
         .route("/dns-query", get(doh::get).post(doh::post))

@@ -41,6 +41,9 @@ pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_la
 pub(crate) use name::{LABEL_MAX, NAME_MAX, cmp_folded, hash_folded};
 pub(crate) use network::network;
 pub use origin::{Origin, Source};
+pub(crate) use probe::{
+    FAILURES_MOST, INTERVAL_LONGEST, INTERVAL_SHORTEST, TARGET_MAX, TIMEOUT_LONGEST, TIMEOUT_SHORTEST,
+};
 pub use probe::{Inquiry, Probe, ProbeError, Reach};
 pub use rare::{Rare, Usual};
 pub use registration::{Details, InstanceId, Registration};

@@ -55,6 +55,7 @@ mod stories {
     mod lease_clock;
     mod mdns;
     mod metrics;
+    mod openapi;
     mod own;
     mod readme;
     mod rpc;

@@ -4,32 +4,38 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{Address, Inquiry, Lease, Probe, ProbeError, Reach};
 
 use super::invalid::{Fault, Invalid};
 use super::lease::LeaseWish;
+use super::schema;
 
 /// What is checked of an instance, and how often: either `http` or `tcp`, on its own addresses and port.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// A path such as `/health`, which has to be answered with 2xx. A URL such as `http://web.example/health` says by
     /// which host to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::check_target")]
     pub http: Option<String>,
     /// `true`: a connection has to come about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<bool>,
     /// From one check to the next: seconds, or a text with a unit. Default: 10 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::check_interval")]
     pub interval: Option<LeaseWish>,
     /// How long one may take. Default: 2 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::check_timeout")]
     pub timeout: Option<LeaseWish>,
     /// After so many failures in a row the instance is down. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::check_failures")]
     pub failures: Option<u16>,
 }
 

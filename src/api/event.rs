@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{Cause, Change, UnixMillis};
@@ -11,7 +12,7 @@ use crate::service::{Cause, Change, UnixMillis};
 use super::instance::{Instance, timestamp};
 
 /// Something that happened to an instance that the watcher's filter is about, or to the watcher.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// It matches from now on: it is new, or was changed into one that matches.
@@ -30,7 +31,7 @@ pub enum Event {
 }
 
 /// One change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct News {
     /// Where to go on after it.
     pub position: Position,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{DomainName, Source, Status, UnixMillis};
@@ -12,7 +13,7 @@ use super::Instance;
 use super::instance::timestamp;
 
 /// What would be answered now, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// What DNS says.
     #[serde(flatten)]
@@ -29,7 +30,7 @@ pub struct Explanation {
 }
 
 /// What DNS says, as far as its own room knows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     /// As asked, in presentation form.
     pub name: String,
@@ -96,7 +97,7 @@ pub enum Datum {
 }
 
 /// How large an answer is over one transport.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Size {
     /// `UDP`, `UDP with EDNS`, `TCP`
     pub transport: String,
@@ -113,7 +114,7 @@ pub struct Size {
 }
 
 /// An instance that the question is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// The whole name in the first zone, in presentation form.
     pub name: String,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Status, Transport};
@@ -12,12 +13,13 @@ use super::instance::timestamp;
 use super::invalid::{Fault, Invalid};
 use super::lease::LeaseWish;
 use super::problem::Problem;
+use super::schema;
 
 /// Octets of a reason, at most: it stands in a list of instances.
-const REASON_MAX: usize = 255;
+pub(super) const REASON_MAX: usize = 255;
 
 /// What is answered to a registration or renewal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// `auth`
     pub service: String,
@@ -32,6 +34,7 @@ pub struct Heartbeat {
     /// `up`, unless an operator or a check says otherwise.
     pub status: Status,
     /// Seconds within which to come again; 0 for never.
+    #[schemars(with = "f64", range(min = 0))]
     pub lease: LeaseWish,
     /// When the lease ends, by the registry's wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +67,7 @@ impl Heartbeat {
 }
 
 /// What became of one item of an array.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// `{"registered": {…}}`
@@ -74,13 +77,14 @@ pub enum Outcome {
 }
 
 /// The body of `PUT …/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusWish {
     /// `out-of-service` drains; `up` undoes that and forgets a failing check.
     pub status: Status,
     /// Why, for people; only `down` keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::reason")]
     pub reason: Option<String>,
 }
 

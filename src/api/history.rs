@@ -1,6 +1,7 @@
 //! What became of an instance lately.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{Cause, Source, Status, UnixMillis};
@@ -8,14 +9,14 @@ use crate::service::{Cause, Source, Status, UnixMillis};
 use super::instance::timestamp;
 
 /// When an instance came, went and changed its status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     /// The last ones, oldest first.
     pub flips: Vec<Flip>,
 }
 
 /// One change of the status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flip {
     /// When.
     pub time: Timestamp,

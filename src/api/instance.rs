@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Address, Host, InstanceId, Reported, ServiceType, Source, Status, Transport, UnixMillis};
@@ -13,7 +14,7 @@ use super::lease::LeaseWish;
 use super::txt::Txt;
 
 /// All that the registry knows of one instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Instance {
     /// `auth`
     pub service: String,
@@ -73,6 +74,7 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Seconds; 0 for until deregistered.
+    #[schemars(with = "f64", range(min = 0))]
     pub lease: LeaseWish,
     /// How the registry checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{InstanceId, InstanceName, Source, Status, Transport};
@@ -244,7 +245,7 @@ impl From<Cursor> for String {
 /// Some of the instances that were asked for, by service type and instance name.
 ///
 /// Where a cursor is given, there may be more, however few are here: a page is also ended by the work it takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page {
     /// Those that match.
     pub instances: Vec<Instance>,
@@ -258,7 +259,7 @@ pub struct Page {
 }
 
 /// A service type that has listed instances.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// `auth`
     pub service: String,
@@ -273,7 +274,7 @@ pub struct Service {
 }
 
 /// Every service type, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Services {
     /// Those with listed instances.
     pub services: Vec<Service>,

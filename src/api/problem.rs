@@ -1,5 +1,6 @@
 //! Problems: what is said when a request is refused (RFC 9457).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::Invalid;
@@ -10,7 +11,7 @@ use super::kind::Kind;
 const PATH: &str = "/problems/";
 
 /// An `application/problem+json` document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{detail} ({status} {title})")]
 pub struct Problem {
     /// `/problems/port-zero`: a path on the server that says more.

@@ -1,34 +1,41 @@
 //! A registration as it is written in JSON: shapes only, `accept` checks what they hold.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{self, Transport};
 
 use super::check::Check;
 use super::lease::LeaseWish;
+use super::schema;
 use super::txt::Txt;
 
 /// What a service says of itself. Only `service` and `port` are required, and `service` only where the path of the
 /// request does not name it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// `auth`, `_auth` or `_auth._tcp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::service")]
     pub service: Option<String>,
     /// Default: tcp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
     /// 1 to 63 octets of text. Default: derived from host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::instance")]
     pub instance: Option<String>,
     /// A label of our zone, a foreign name with a dot, or an IP address. Default: derived from the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::host")]
     pub host: Option<String>,
     /// IPv4 and IPv6, at most 16. Default: the address that the request comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::addresses")]
     pub addresses: Option<Vec<String>>,
     /// 1 to 65535.
+    #[schemars(schema_with = "schema::port")]
     pub port: u16,
     /// Lower is tried first (RFC 2782). Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,24 +48,31 @@ pub struct Registration {
     pub txt: Option<Txt>,
     /// Labels, with or without their underscore, at most 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::subtypes")]
     pub subtypes: Option<Vec<String>>,
     /// Labels, at most 16; `blue` is also the subtype `_blue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::tags")]
     pub tags: Option<Vec<String>>,
     /// An exact semantic version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::version")]
     pub version: Option<String>,
     /// What is spoken on the port, such as `wss`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::protocol")]
     pub protocol: Option<String>,
     /// Where on the port, such as `/login`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::path")]
     pub path: Option<String>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::description")]
     pub description: Option<String>,
     /// For programs that group instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::namespace")]
     pub namespace: Option<String>,
     /// Seconds, a text with a unit, or 0 for until deregistered. Default: the server's; until deregistered with a check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +129,7 @@ impl Registration {
 }
 
 /// What a service may report of itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportedStatus {
     /// Alive, but not yet to be used.

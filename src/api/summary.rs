@@ -1,5 +1,6 @@
 //! What a registry says of itself as a whole.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::service::{Cause, Status, Transport};
@@ -7,7 +8,7 @@ use crate::service::{Cause, Status, Transport};
 use super::history::Flip;
 
 /// How a registry is, and what it has been through since its start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Of the program.
     pub version: String,
@@ -33,7 +34,7 @@ pub struct Summary {
 }
 
 /// What a process has used and has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessUse {
     /// Seconds of CPU time since the start.
     pub cpu: f64,
@@ -42,7 +43,7 @@ pub struct ProcessUse {
 }
 
 /// A flip, and whose it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastFlip {
     /// The service.
     pub service: String,
@@ -56,7 +57,7 @@ pub struct LastFlip {
 }
 
 /// Service types that there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceCount {
     /// With an instance of any status.
     pub listed: usize,
@@ -65,7 +66,7 @@ pub struct ServiceCount {
 }
 
 /// Instances of one status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceCount {
     /// Which.
     pub status: Status,
@@ -74,7 +75,7 @@ pub struct InstanceCount {
 }
 
 /// Flips of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlipCount {
     /// Why.
     pub cause: Cause,

@@ -43,7 +43,8 @@ pub(super) fn welcome(edge: &Edge, request: &Request) -> String {
          curl -N {scheme}://{host}/v1/watch\n\n\
          JSON-RPC: POST /rpc, WebSocket /ws; rpc.discover lists the methods\n\
          DNS over HTTPS: /dns-query\n\
-         Is it well: /healthz, /readyz, /status. What errors mean: /problems\n",
+         Is it well: /healthz, /readyz, /status. What errors mean: /problems\n\
+         All of it: /docs, /openapi.json\n",
         env!("CARGO_PKG_VERSION"),
     )
 }

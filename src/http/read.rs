@@ -193,6 +193,7 @@ mod tests {
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),
             claims: Arc::default(),
+            openapi: std::sync::OnceLock::new(),
             config,
             stop: stop.clone(),
         };

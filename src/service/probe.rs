@@ -12,23 +12,23 @@ use thiserror::Error;
 use super::address::Address;
 
 /// From one check to the next, at least: more often than that a service says it itself.
-const INTERVAL_SHORTEST: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL_SHORTEST: Duration = Duration::from_secs(1);
 /// From one check to the next, at most.
-const INTERVAL_LONGEST: Duration = Duration::from_hours(1);
+pub(crate) const INTERVAL_LONGEST: Duration = Duration::from_hours(1);
 /// The same where nothing is said.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How long a check may take, at least: a connection within a site.
-const TIMEOUT_SHORTEST: Duration = Duration::from_millis(10);
+pub(crate) const TIMEOUT_SHORTEST: Duration = Duration::from_millis(10);
 /// How long a check may take, at most: it keeps one of the places for checks for so long.
-const TIMEOUT_LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT_LONGEST: Duration = Duration::from_secs(30);
 /// The same where nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Failures in a row after which an instance is down where nothing is said: one may meet a restart.
 const FAILURES: u16 = 3;
 /// Failures in a row, at most.
-const FAILURES_MOST: u16 = 100;
+pub(crate) const FAILURES_MOST: u16 = 100;
 /// Octets of what is asked for, at most.
-const TARGET_MAX: usize = 255;
+pub(crate) const TARGET_MAX: usize = 255;
 
 /// How an instance is checked. What came of it is a [`Check`](super::Check).
 #[derive(Debug, Clone, PartialEq, Eq)]

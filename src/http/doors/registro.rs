@@ -13,9 +13,10 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt};
+use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, schema};
 use crate::http::Edge;
 use crate::http::principal::Principal;
 use crate::http::request::Document;
@@ -47,9 +48,28 @@ pub(in crate::http) struct Rejected(Problem);
 impl<T: Into<Problem>> From<T> for Rejected {
     fn from(problem: T) -> Self {
         let problem = problem.into();
-        // What is wrong with a body is 400 there.
-        Self(if problem.status == 422 { Problem { status: 400, ..problem } } else { problem })
+        Self(Problem { status: in_its_statuses(problem.status), ..problem })
     }
+}
+
+/// What is wrong with a body is 400 there.
+const fn in_its_statuses(status: u16) -> u16 {
+    if status == 422 { 400 } else { status }
+}
+
+/// The status of a kind of problem there.
+pub(in crate::http) fn status(kind: Kind) -> u16 {
+    in_its_statuses(kind.status())
+}
+
+/// Adds what the door answers with.
+pub(in crate::http) fn describe_answers(generator: &mut SchemaGenerator) {
+    let _ = (generator.subschema_for::<Applications>(), generator.subschema_for::<Shown>());
+}
+
+/// Adds what the door is sent.
+pub(in crate::http) fn describe_bodies(generator: &mut SchemaGenerator) {
+    let _ = (generator.subschema_for::<NewApp>(), generator.subschema_for::<NewInstance>());
 }
 
 impl IntoResponse for Rejected {
@@ -58,19 +78,22 @@ impl IntoResponse for Rejected {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RegistroApps")]
 struct Applications {
     applications: Vec<App>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RegistroApp")]
 struct App {
     name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instances: Vec<Shown>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RegistroInstance")]
 struct Shown {
     id: String,
     ip: String,
@@ -81,15 +104,22 @@ struct Shown {
     last_renewal: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RegistroNewApp")]
 struct NewApp {
+    #[schemars(length(min = 1, max = 250), regex(pattern = schema::NO_CONTROLS), extend("format" = "attribute-text"))]
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RegistroNewInstance")]
 struct NewInstance {
+    #[schemars(length(min = 1, max = 250), regex(pattern = schema::NO_CONTROLS), extend("format" = "attribute-text"))]
     id: String,
+    /// An address, or a host.
+    #[schemars(regex(pattern = "^[0-9A-Za-z.:-]+$"), extend("format" = "host"))]
     ip: String,
+    #[schemars(range(min = 1))]
     port: u16,
 }
 

@@ -41,6 +41,27 @@ pub(in crate::http) async fn call(State(edge): State<Arc<Edge>>, principal: Prin
     posted(&caller, &edge, request).await.unwrap_or_else(|| StatusCode::OK.into_response())
 }
 
+/// What is posted: names and places are texts that no schema can tell from others.
+pub(in crate::http) fn call_schema() -> Value {
+    let (text, port) = (json!({ "type": "string" }), json!({ "type": "integer", "minimum": 1, "maximum": 65535 }));
+    json!({
+        "description": "A call of JSON-RPC 2.0; without an id it is a notification, to which nothing is said",
+        "type": "object",
+        "required": ["jsonrpc", "method"],
+        "properties": {
+            "jsonrpc": { "const": "2.0" },
+            "method": { "enum": ["ping", "locate_service"] },
+            "params": {
+                "anyOf": [
+                    { "type": "array", "minItems": 1, "maxItems": 3 },
+                    { "type": "object", "properties": { "name": text, "host": text, "port": port, "url": text } },
+                ],
+            },
+            "id": { "type": ["string", "number", "null"] },
+        },
+    })
+}
+
 struct Caller<'a> {
     edge: &'a Arc<Edge>,
     principal: &'a Principal,
