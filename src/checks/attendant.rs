@@ -118,8 +118,9 @@ impl Attendant {
             }
             let _place = self.kit.places.take(address).await;
             let began = Instant::now();
-            result = look(probe.inquiry(), SocketAddr::new(address, registration.port.get()), share).await;
-            self.kit.counts.note(result.is_ok(), began.elapsed());
+            let looked = look(probe.inquiry(), SocketAddr::new(address, registration.port.get()), share).await;
+            self.kit.counts.note(&looked, began.elapsed());
+            result = looked.map_err(|failure| failure.reason);
             if result.is_ok() {
                 break;
             }

@@ -101,3 +101,58 @@ impl Crew {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::{Checks, Config};
+    use crate::registry;
+    use crate::registry::{Condition, Operation, Registry};
+    use crate::service::{Address, Cause, Inquiry, Origin, Probe, registration};
+    use crate::store::Opened;
+    use crate::zone;
+
+    /// Longer than anything takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn what_goes_and_comes_back_at_once_is_attended_to() {
+        let zone = zone::Snapshot::new(&zone::Config::default(), &[]);
+        let (registry, writer) = Registry::open(&registry::Config::default(), Opened::memory(), &zone).unwrap();
+        tokio::spawn(writer.run(CancellationToken::new()));
+        tokio::spawn(Checks::bind(&Config::default()).run(registry.clone(), CancellationToken::new()));
+        let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listening.local_addr().unwrap();
+        let mut registration = registration("auth", "a1", "web1");
+        registration.addresses = vec![Address::new(at.ip()).unwrap()].into();
+        registration.port = at.port().try_into().unwrap();
+        // Were it missed once, it would be for an hour.
+        let probe = Probe::new(Inquiry::Tcp, Some(Duration::from_hours(1)), None, None).unwrap();
+        registration.details.probe = Some(Box::new(probe));
+        let id = registration.id.clone();
+        let (origin, condition) = (Origin::api(), Condition::Always);
+        for _ in 0..100 {
+            let (registration, origin) = (registration.clone(), origin.clone());
+            let register = Operation::Register { registration, origin: origin.clone(), condition };
+            registry.apply(vec![register]).await.remove(0).unwrap();
+            registry.apply(vec![Operation::Deregister { id: id.clone(), origin, condition }]).await.remove(0).unwrap();
+        }
+        let mut changes = registry.subscribe();
+        let register = Operation::Register { registration, origin, condition };
+        let registered = registry.apply(vec![register]).await.remove(0).unwrap().instance.revision;
+        let passed = timeout(PATIENCE, async {
+            loop {
+                let changes = changes.recv().await.unwrap();
+                if changes.iter().any(|change| change.cause == Cause::CheckPassed && change.revision > registered) {
+                    return;
+                }
+            }
+        });
+        passed.await.expect("it is checked");
+    }
+}

@@ -21,18 +21,52 @@ const HEAD_MAX: usize = 8 * 1024;
 /// Who asks.
 const AGENT: &str = concat!("portolan/", env!("CARGO_PKG_VERSION"), " (check)");
 
-/// Does what `inquiry` says within `limit`, or gives a reason that people can use.
-pub(super) async fn look(inquiry: &Inquiry, at: SocketAddr, limit: Duration) -> Result<(), String> {
+/// Why a check failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) kind: Kind,
+    /// For people.
+    pub(super) reason: String,
+}
+
+/// For metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// There was no connection.
+    Connection,
+    /// The time was over.
+    Timeout,
+    /// It answers with another status than 2xx.
+    Status,
+    /// It does not answer in HTTP.
+    Protocol,
+}
+
+impl Kind {
+    pub(super) const ALL: [(Self, &str); 4] = [
+        (Self::Connection, "no-connection"),
+        (Self::Timeout, "timeout"),
+        (Self::Status, "status"),
+        (Self::Protocol, "protocol"),
+    ];
+
+    fn because(self, reason: impl Into<String>) -> Failure {
+        Failure { kind: self, reason: reason.into() }
+    }
+}
+
+/// Does what `inquiry` says within `limit`.
+pub(super) async fn look(inquiry: &Inquiry, at: SocketAddr, limit: Duration) -> Result<(), Failure> {
     let looked = timeout(limit, async {
-        let stream = connect(at).await.map_err(|error| plain(&error))?;
+        let stream = connect(at).await.map_err(|error| Kind::Connection.because(plain(&error)))?;
         match inquiry {
             Inquiry::Tcp => Ok(()),
             Inquiry::Http { host, path } => ask(stream, &called(host.as_deref(), at), path).await,
         }
     });
-    let looked =
-        looked.await.unwrap_or_else(|_| Err(format!("did not answer within {}", humantime::format_duration(limit))));
-    looked.map_err(|reason| format!("{at} {reason}"))
+    let late = || Kind::Timeout.because(format!("did not answer within {}", humantime::format_duration(limit)));
+    let looked = looked.await.unwrap_or_else(|_| Err(late()));
+    looked.map_err(|Failure { kind, reason }| kind.because(format!("{at} {reason}")))
 }
 
 async fn connect(at: SocketAddr) -> io::Result<TcpStream> {
@@ -42,11 +76,11 @@ async fn connect(at: SocketAddr) -> io::Result<TcpStream> {
     if stream.local_addr()? == stream.peer_addr()? { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(stream) }
 }
 
-async fn ask(stream: TcpStream, host: &str, path: &str) -> Result<(), String> {
+async fn ask(stream: TcpStream, host: &str, path: &str) -> Result<(), Failure> {
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HEAD_MAX).handshake(TokioIo::new(stream)).await.map_err(|e| unspoken(&e))?;
     let request = Request::get(path).header(HOST, host).header(USER_AGENT, AGENT).header(CONNECTION, "close");
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| format!("cannot be asked: {error}"))?;
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| Kind::Protocol.because(error.to_string()))?;
     let (mut answer, connection) = (pin!(sender.send_request(request)), pin!(connection));
     let answer = tokio::select! {
         biased;
@@ -56,8 +90,10 @@ async fn ask(stream: TcpStream, host: &str, path: &str) -> Result<(), String> {
     };
     match answer.map_err(|error| unspoken(&error))?.status() {
         status if status.is_success() => Ok(()),
-        status if status.is_redirection() => Err(format!("answers {status}, and redirects are not followed")),
-        status => Err(format!("answers {status}")),
+        status if status.is_redirection() => {
+            Err(Kind::Status.because(format!("answers {status}, and redirects are not followed")))
+        }
+        status => Err(Kind::Status.because(format!("answers {status}"))),
     }
 }
 
@@ -70,14 +106,14 @@ fn called(host: Option<&str>, at: SocketAddr) -> String {
     }
 }
 
-fn unspoken(error: &hyper::Error) -> String {
-    if error.is_parse_too_large() {
-        return format!("answers with a head of more than {HEAD_MAX} octets");
-    }
-    if error.is_parse() {
-        return "does not answer in HTTP".to_owned();
-    }
-    "hung up without an answer".to_owned()
+fn unspoken(error: &hyper::Error) -> Failure {
+    Kind::Protocol.because(if error.is_parse_too_large() {
+        format!("answers with a head of more than {HEAD_MAX} octets")
+    } else if error.is_parse() {
+        "does not answer in HTTP".to_owned()
+    } else {
+        "hung up without an answer".to_owned()
+    })
 }
 
 /// Without the number of the system.
@@ -102,7 +138,7 @@ mod tests {
 
     /// What a look says of a server that answers with `says` and then waits, its address left out, and what that was
     /// asked.
-    async fn answered(target: &str, says: &[u8]) -> (Result<(), String>, String) {
+    async fn answered(target: &str, says: &[u8]) -> (Result<(), Failure>, String) {
         let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listening.local_addr().unwrap();
         let serve = async {
@@ -119,7 +155,8 @@ mod tests {
         };
         let inquiry = target.parse().unwrap();
         let (result, asked) = tokio::join!(look(&inquiry, at, LIMIT), serve);
-        (result.map_err(|reason| reason.replacen(&format!("{at} "), "", 1)), asked)
+        let place = format!("{at} ");
+        (result.map_err(|Failure { kind, reason }| kind.because(reason.replacen(&place, "", 1))), asked)
     }
 
     #[tokio::test]
@@ -137,16 +174,16 @@ mod tests {
         for (says, result) in [
             (&b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n"[..], Ok(())),
             (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", Ok(())),
-            (b"HTTP/1.1 503 x\r\n\r\n", Err("answers 503 Service Unavailable")),
+            (b"HTTP/1.1 503 x\r\n\r\n", Err(Kind::Status.because("answers 503 Service Unavailable"))),
             (
                 b"HTTP/1.1 302 x\r\nlocation: http://10.0.0.1/\r\n\r\n",
-                Err("answers 302 Found, and redirects are not followed"),
+                Err(Kind::Status.because("answers 302 Found, and redirects are not followed")),
             ),
-            (b"SSH-2.0-OpenSSH_9.6\r\n", Err("does not answer in HTTP")),
-            (&long, Err("answers with a head of more than 8192 octets")),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", Err(Kind::Protocol.because("does not answer in HTTP"))),
+            (&long, Err(Kind::Protocol.because("answers with a head of more than 8192 octets"))),
         ] {
             let (is, _) = answered("/", says).await;
-            assert_eq!(is, result.map_err(str::to_owned), "{}", String::from_utf8_lossy(says));
+            assert_eq!(is, result, "{}", String::from_utf8_lossy(says));
         }
     }
 
@@ -156,8 +193,11 @@ mod tests {
         let at = listening.local_addr().unwrap();
         assert_eq!(look(&Inquiry::Tcp, at, LIMIT).await, Ok(()));
         let silent = look(&"/".parse().unwrap(), at, Duration::from_millis(50)).await;
-        assert_eq!(silent, Err(format!("{at} did not answer within 50ms")));
+        assert_eq!(silent, Err(Kind::Timeout.because(format!("{at} did not answer within 50ms"))));
         drop(listening);
-        assert_eq!(look(&Inquiry::Tcp, at, LIMIT).await, Err(format!("{at} refuses the connection")));
+        assert_eq!(
+            look(&Inquiry::Tcp, at, LIMIT).await,
+            Err(Kind::Connection.because(format!("{at} refuses the connection")))
+        );
     }
 }
