@@ -35,6 +35,7 @@ mod stories {
     mod dns_transport;
     mod dns_transports;
     mod dns_unread;
+    mod doors_bad_input;
     mod doors_plexus;
     mod doors_registro;
     mod doors_servreg;

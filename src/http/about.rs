@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -16,7 +16,7 @@ use crate::service::{InstanceId, Status};
 use super::Edge;
 use super::pages;
 use super::principal::Principal;
-use super::request::OverTls;
+use super::request::{InPath, OverTls};
 use super::respond::{self, Refused};
 
 /// Flips that are told of, at most.
@@ -109,7 +109,7 @@ pub(super) async fn problems() -> String {
 }
 
 /// `GET /problems/{kind}`: where the `type` of a problem leads.
-pub(super) async fn problem(Path(name): Path<String>) -> Result<String, Refused> {
+pub(super) async fn problem(InPath(name): InPath<String>) -> Result<String, Refused> {
     let kind = Kind::parse(&name)
         .ok_or_else(|| Problem::new(Kind::NoSuchPath, "there is no such kind of problem; GET /problems lists them"))?;
     Ok(format!("{} ({}): {}.\n", kind.name(), kind.status(), kind.title()))

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, EXPECT, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 
 use crate::api::{Json, Kind, Problem};
 use crate::registry::Condition;
@@ -38,6 +39,21 @@ impl<S: Sync> FromRequestParts<S> for Sender {
     }
 }
 
+/// The texts that stand in the path.
+#[derive(Debug)]
+pub(super) struct InPath<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(texts)) => Ok(Self(texts)),
+            Err(_) => Err(Problem::new(Kind::MalformedRequest, "the path is not percent-encoded UTF-8").into()),
+        }
+    }
+}
+
 /// The identity that the path names.
 #[derive(Debug)]
 pub(super) struct Addressed(pub(super) InstanceId);
@@ -47,10 +63,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let refuse = |kind, detail: String| Err(Problem::new(kind, detail).into());
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Ok(Path((service_type, instance))) = path else {
-            return refuse(Kind::MalformedRequest, "the path is not percent-encoded UTF-8".into());
-        };
+        let InPath((service_type, instance)) = InPath::<(String, String)>::from_request_parts(parts, state).await?;
         let service_type: ServiceType = match service_type.parse() {
             Ok(service_type) => service_type,
             Err(error) => return refuse(Kind::InvalidService, format!("the service type in the path {error}")),

@@ -1,9 +1,12 @@
 //! Who comes from Registro with its clients as they are: apps and their instances, below `/registro/1.0`.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::netns::Net;
-use crate::support::{Launch, Portolan, wait_until};
+use crate::support::{Launch, Portolan, python, wait_until};
 
 const APPS: &str = "/registro/1.0/apps";
 
@@ -56,6 +59,25 @@ fn a_client_declares_an_app_registers_beats_and_leaves() {
     assert_eq!((again.0, &again.1["status"]), (201, &json!("starting")));
     assert_eq!(status_of(&portolan, "PUT", "/auth/a1"), 204);
     assert_eq!(srv(), "0 0 8080 ip-10-0-0-8.registry.local.\n");
+}
+
+#[test]
+fn a_client_of_its_own_lives_its_life_and_comes_back_under_its_id() {
+    let portolan = Portolan::start(&[]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/registro_client.py");
+    let base = format!("http://{}/registro/1.0", portolan.http);
+    let mut command = python("requests");
+    command.args([script, &base, "@scope/name", "a1", "10.0.0.7", "8080"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let steps = ["look", "beat", "look", "restart", "leave", "beat", "look", "restart", "beat", "look"];
+    child.stdin.take().unwrap().write_all(steps.join("\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (none, one) = (r#"{"@scope/name": []}"#, r#"{"@scope/name": ["a1"]}"#);
+    // While it is up it cannot register twice; once it has left it can, and needs a heartbeat.
+    let expected = ["201", none, "204", one, "409", "204", "403", none, "201", "204", one];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::{JsonSchema, SchemaGenerator};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, schema};
 use crate::http::Edge;
 use crate::http::principal::Principal;
-use crate::http::request::Document;
+use crate::http::request::{Document, InPath};
 use crate::http::respond::{self, Refused, problem_of};
 use crate::registry::{Condition, Refusal, State as Published};
 use crate::service::{
@@ -160,7 +160,7 @@ pub(in crate::http) async fn declare(
 pub(in crate::http) async fn app(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
 ) -> Answer {
     let (state, service_type) = (edge.registry.state(), service_type(&name)?);
     principal.check_read(&service_type)?;
@@ -171,7 +171,7 @@ pub(in crate::http) async fn app(
 /// `POST /registro/1.0/apps/{app}`
 pub(in crate::http) async fn register(
     State(edge): State<Arc<Edge>>,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     principal: Principal,
     Document(body): Document,
 ) -> Answer {
@@ -206,7 +206,7 @@ pub(in crate::http) async fn register(
 pub(in crate::http) async fn instance(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Path((name, instance)): Path<(String, String)>,
+    InPath((name, instance)): InPath<(String, String)>,
 ) -> Answer {
     let state = edge.registry.state();
     let id = InstanceId::new(service_type(&name)?, instance_name(&instance)?);
@@ -220,7 +220,7 @@ pub(in crate::http) async fn instance(
 pub(in crate::http) async fn heartbeat(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Path((name, instance)): Path<(String, String)>,
+    InPath((name, instance)): InPath<(String, String)>,
 ) -> Answer {
     let existing = edge.held(&name, &instance)?;
     if existing.status() == Status::OutOfService {
@@ -234,7 +234,7 @@ pub(in crate::http) async fn heartbeat(
 pub(in crate::http) async fn leave(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Path((name, instance)): Path<(String, String)>,
+    InPath((name, instance)): InPath<(String, String)>,
 ) -> Answer {
     let existing = edge.held(&name, &instance)?;
     if existing.facts.reported == Reported::Left {
