@@ -198,7 +198,7 @@ fn a_message_that_is_too_large_or_no_message_closes_the_session_in_words() {
 
 #[test]
 fn a_session_that_never_reads_is_given_up_and_what_it_owned_goes() {
-    let portolan = configured("[http]\nrequest_timeout = \"500ms\"\n");
+    let portolan = configured("[http]\nrequest_timeout = \"2s\"\n");
     let item = |n| json!({"service": "other", "instance": format!("o{n}"), "port": 1});
     portolan.post("/v1/heartbeat", &(0..1000).map(item).collect()).expect(200);
     let mut deaf = ByHand::open(portolan.http, "/ws");

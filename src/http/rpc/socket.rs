@@ -85,7 +85,7 @@ struct Link<L> {
     share: Share,
     line: L,
     renewing: Interval,
-    /// Calls that wait; `http.wait` bounds them.
+    /// Calls that wait, of which `wait` lets in so many.
     waiting: JoinSet<Written>,
 }
 
