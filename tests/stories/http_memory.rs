@@ -183,8 +183,8 @@ fn heartbeats_go_on_beside_many_long_lists() {
 
 #[test]
 fn streams_that_are_reset_write_no_lines() {
-    let portolan = Launch::new().start();
-    let before = portolan.log();
+    // Of a zone in .local it would write a line at the start, which may arrive after we look.
+    let portolan = Launch::new().args(["--zone", "registry.internal"]).start();
     let mut connection = Http2::connect(portolan.http, &[]);
     for n in 0..200 {
         let reset = http2::frame(http2::RST_STREAM, 0, 1 + 2 * n, &8_u32.to_be_bytes());
@@ -193,5 +193,5 @@ fn streams_that_are_reset_write_no_lines() {
     connection.try_send(&http2::head(401, "GET", "/healthz", false));
     while connection.next().is_some_and(|frame| frame.stream != 401) {}
     portolan.get("/healthz").expect(200);
-    assert_eq!(portolan.log(), before);
+    assert_eq!(portolan.log(), "");
 }
