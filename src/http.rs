@@ -4,7 +4,8 @@
 //! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
 //! as `octets`;
 //! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
-//! `request` reads what a request says; `audit` tells of who changed what;
+//! `request` reads what a request says; `audit` tells of who changed what, and
+//! `access_log` of all that was asked;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
 //! `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the answers. What an instance is
@@ -14,6 +15,7 @@
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which have no business here.
 
 mod about;
+mod access_log;
 mod activity;
 mod audit;
 mod concern;
@@ -46,6 +48,7 @@ mod watch;
 mod write;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -75,6 +78,7 @@ use turn::Turn;
 use wait::Waiters;
 use watch::Watchers;
 
+pub use access_log::{AccessLog, LogFormat};
 pub use doh::NameServer;
 pub use listen::BindError;
 pub use reload::Reloader;
@@ -98,6 +102,10 @@ pub struct Config {
     /// Host names that requests may be addressed to, besides IP addresses, `localhost`, this machine's host name and
     /// the names in our zones. Others are refused, so that no web page reaches the registry by a name of its own.
     pub hosts: Vec<String>,
+    /// The file that has a line for each request. A relative path begins where the server was started. Empty: none.
+    pub access_log: PathBuf,
+    /// How its lines look.
+    pub access_log_format: LogFormat,
     /// Octets of a request body, at most.
     pub body_limit: usize,
     /// Connections, at most. For a further one the quietest without a request is closed; where all have one, it waits.
@@ -123,6 +131,8 @@ impl Default for Config {
             loopback_writes: true,
             anonymous_writes: false,
             hosts: Vec::new(),
+            access_log: PathBuf::new(),
+            access_log_format: LogFormat::default(),
             body_limit: 1 << 20,
             connections: 1000,
             connections_per_client: 250,
@@ -144,6 +154,7 @@ pub struct Http {
     connections: Connections,
     watchers: Arc<Watchers>,
     waiters: Waiters,
+    access_log: Option<AccessLog>,
 }
 
 impl Http {
@@ -155,7 +166,20 @@ impl Http {
             Connections::new(config.connections, config.connections_per_client, Octets::new(config.body_limit));
         let (requests, waiters) = (Requests::new(), Waiters::default());
         let watchers = Arc::new(Watchers::new(config.watchers));
-        Ok(Self { config: config.clone(), plain, over_tls, for_calls, requests, connections, watchers, waiters })
+        let access_log = match config.access_log.as_path() {
+            none if none.as_os_str().is_empty() => None,
+            path => {
+                let opened = AccessLog::open(path, config.access_log_format);
+                Some(opened.map_err(|source| BindError::AccessLog { path: path.to_owned(), source })?)
+            }
+        };
+        let config = config.clone();
+        Ok(Self { config, plain, over_tls, for_calls, requests, connections, watchers, waiters, access_log })
+    }
+
+    /// The access log, if there is one.
+    pub fn access_log(&self) -> Option<AccessLog> {
+        self.access_log.clone()
     }
 
     /// Where it listens for plain HTTP.
@@ -192,6 +216,12 @@ impl Http {
                 [([], connections.recalled())],
             )
         });
+        if let Some(log) = self.access_log.clone() {
+            metrics.collect(move |page| {
+                let help = "Requests that are not in the access log: it could not be written, or not as fast";
+                page.counter("http_unlogged_requests", help, [([], log.lost())])
+            });
+        }
     }
 
     /// Runs until `stop`, then answers what is in flight and returns. Registrations are held to `terms`; what other
@@ -227,12 +257,19 @@ impl Http {
             stop,
         });
         let acceptor = identity.acceptor(ALPN);
-        let (all, calls) = (routes(&edge), calls(&edge));
+        let logged = |routes: Router| match self.access_log.clone() {
+            Some(log) => routes.layer(middleware::from_fn_with_state(log, access_log::log)),
+            None => routes,
+        };
+        let (all, calls) = (logged(routes(&edge)), logged(calls(&edge)));
         let plain = self.plain.into_iter().map(|listener| (listener, None, all.clone()));
         let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone()), all.clone()));
         let for_calls = self.for_calls.into_iter().map(|listener| (listener, None, calls.clone()));
         let doors = plain.chain(over_tls).chain(for_calls).collect();
         listen::run(doors, &edge.config, &self.connections, &edge.stop).await;
+        if let Some(log) = &self.access_log {
+            log.finish().await;
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::dns::{self, Answered, Dns, Messages};
 use crate::files::{Files, Reloads, Reread};
-use crate::http::{self, Http, NameServer, Neighbours, Reloader};
+use crate::http::{self, AccessLog, Http, NameServer, Neighbours, Reloader};
 use crate::mdns::{self, Mdns};
 use crate::metrics::Metrics;
 use crate::own::{self, Own, Whereabouts};
@@ -125,6 +125,11 @@ impl Server {
     /// Who may do what, which whoever reads the settings again may replace.
     pub fn tokens(&self) -> Keyring {
         self.tokens.clone()
+    }
+
+    /// The access log, for whoever moves it away.
+    pub fn access_log(&self) -> Option<AccessLog> {
+        self.http.access_log()
     }
 
     /// Where HTTP listens.

@@ -6,6 +6,7 @@
 mod support;
 
 mod stories {
+    mod access_log;
     mod audit;
     mod checklist;
     mod checks;

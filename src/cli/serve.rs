@@ -47,6 +47,9 @@ pub(super) struct Serve {
     /// Where registrations are kept: memory: or sqlite:PATH.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// A file that has a line for each request; a new one of that name is begun at SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<String>,
     /// Do not take in what announces itself by multicast DNS.
     #[arg(long)]
     no_mdns: bool,
@@ -79,11 +82,11 @@ impl Serve {
         let _unfreed = ManuallyDrop::new(server.registry());
         warn_of_local(&config);
         announce(&config, &server, self.json)?;
-        let (stop, reloads) = (CancellationToken::new(), server.reloads());
+        let (stop, reloads, access_log) = (CancellationToken::new(), server.reloads(), server.access_log());
         tokio::select! {
             done = server.run(stop.clone()) => Ok(done?),
             number = obey(signals, &stop) => Err(Failure::Signal(number)),
-            never = hang_ups.outlive(reloads) => match never {},
+            never = hang_ups.outlive(reloads, access_log) => match never {},
         }
     }
 
@@ -93,10 +96,11 @@ impl Serve {
             ("--dns", ["dns", "listen"], &self.dns),
             ("--zone", ["zone", "domains"], &self.zone),
         ];
-        let texts: [(&str, &[&str], _); 3] = [
+        let texts: [(&str, &[&str], _); 4] = [
             ("--data-dir", &["data_dir"], &self.data_dir),
             ("--store", &["store", "url"], &self.store),
             ("--log", &["log"], &self.log),
+            ("--access-log", &["http", "access_log"], &self.access_log),
         ];
         let lists = lists.into_iter().filter(|(.., values)| !values.is_empty());
         let mut flags: Vec<_> = lists.map(|(flag, path, values)| Setting::flag(flag, &path, values.clone())).collect();

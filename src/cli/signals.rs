@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use crate::files::Reloads;
+use crate::http::AccessLog;
 
 /// SIGTERM and SIGINT, caught from now on.
 #[derive(Debug)]
@@ -41,10 +42,13 @@ impl HangUps {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    /// Has the files read again at each, for ever. What came of it is logged there.
-    pub(super) async fn outlive(mut self, reloads: Reloads) -> Infallible {
+    /// Has the files read again, and the access log begun anew, at each, for ever. What came of it is logged there.
+    pub(super) async fn outlive(mut self, reloads: Reloads, access_log: Option<AccessLog>) -> Infallible {
         while self.0.recv().await.is_some() {
             info!("SIGHUP: going on; files are read again");
+            if let Some(access_log) = &access_log {
+                access_log.reopen();
+            }
             reloads.reload().await;
         }
         std::future::pending().await

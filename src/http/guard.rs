@@ -26,6 +26,7 @@ use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 use crate::tokens::Keyring;
 
+use super::access_log::By;
 use super::doh;
 use super::doors::servreg;
 use super::principal::Principal;
@@ -59,8 +60,13 @@ pub(super) async fn check(
         let what = format!("{} {}", excerpt(request.method().as_str()), excerpt(request.uri().path()));
         edge.audit.turned_away(sender.0, &what, problem);
     })?;
+    let by = principal.grant.name().map(|name| By(Arc::clone(name)));
     request.extensions_mut().insert(principal);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Some(by) = by {
+        response.extensions_mut().insert(by);
+    }
+    Ok(response)
 }
 
 impl Edge {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -24,16 +25,27 @@ use super::protocol::{Peer, Protocol, Spoken};
 use super::request::{OverTls, Sender};
 use crate::listener::Listener;
 
-/// Why an address was not bound.
+/// Why HTTP cannot begin.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address}: {}", advice(.source, .setting))]
-pub struct BindError {
-    /// Which.
-    pub address: SocketAddr,
-    /// Where people change it.
-    pub setting: &'static str,
-    /// The system's word.
-    pub source: io::Error,
+pub enum BindError {
+    /// An address is not to be had.
+    #[error("cannot listen on {address}: {}", advice(.source, .setting))]
+    Address {
+        /// Which.
+        address: SocketAddr,
+        /// Where people change it.
+        setting: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The access log is not to be written.
+    #[error("cannot open the access log {}: {source}; choose another file with --access-log", path.display())]
+    AccessLog {
+        /// Which.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
 }
 
 fn advice(error: &io::Error, setting: &str) -> String {
@@ -72,7 +84,7 @@ fn bind_all(
     setting: &'static str,
 ) -> Result<Vec<Listener>, BindError> {
     let bind = |&address: &SocketAddr| {
-        Listener::bind(address, protocol).map_err(|source| BindError { address, setting, source })
+        Listener::bind(address, protocol).map_err(|source| BindError::Address { address, setting, source })
     };
     addresses.iter().map(bind).collect()
 }
