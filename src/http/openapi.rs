@@ -25,7 +25,7 @@ use crate::api::{Kind, Terms};
 use super::Edge;
 use super::respond::{self, JSON};
 
-use operations::{Answer, Body, Content, OPERATIONS, Operation, TAGS};
+use operations::{Answer, Body, Content, Operation, TAGS};
 
 /// The version of OpenAPI that it is written by.
 const OPENAPI: &str = "3.1.1";
@@ -40,7 +40,7 @@ pub(super) async fn get(State(edge): State<Arc<Edge>>) -> Response {
 /// The document of a registry with these terms.
 fn document(terms: &Terms) -> Bytes {
     let mut paths: Map<String, Value> = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations::all() {
         let item = paths.entry(operation.path).or_insert_with(|| json!({}));
         item[operation.method] = described(operation);
     }
