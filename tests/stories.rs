@@ -70,4 +70,5 @@ mod stories {
     mod tokens_read;
     mod watch;
     mod watch_crowd;
+    mod websocat;
 }

@@ -50,6 +50,18 @@ pub fn python(package: &str) -> Command {
     Command::new(python)
 }
 
+/// A command for the websocat that `tests/run` made.
+#[track_caller]
+pub fn websocat() -> Command {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-rust/bin/websocat");
+    assert!(
+        std::path::Path::new(program).is_file(),
+        "this test needs websocat: cargo install --locked --no-default-features --root target/test-rust \
+         websocat@4.0.0-alpha3 (tests/run does so)"
+    );
+    Command::new(program)
+}
+
 /// What `command` prints, if it succeeds; else the test fails with all it said.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
