@@ -19,7 +19,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(edge: &Edge) -> Self {
-        Self { owner: Owner::new(&edge.claims), watches: Watches::new() }
+        Self { owner: Owner::new(&edge.claims), watches: Watches::default() }
     }
 }
 

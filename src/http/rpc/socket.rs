@@ -120,7 +120,7 @@ impl<L: Line> Link<L> {
             let _ = self.send([Message::Close(Some(CloseFrame { code, reason }))]).await;
         }
         if !matches!(end, End::Stop) {
-            self.line.end().await;
+            Box::pin(self.line.end()).await;
         }
         // Who still sends would find the connection reset, and our farewell lost.
         let rest = async { while let Some(Ok(_)) = self.socket.recv().await {} };
@@ -142,7 +142,7 @@ impl<L: Line> Link<L> {
                     if self.line.is_over() {
                         return unknown();
                     }
-                    self.line.renew().await;
+                    Box::pin(self.line.renew()).await;
                     continue;
                 }
                 Some(Ok(written)) = self.waiting.join_next() => match self.say(written).await {
@@ -169,8 +169,9 @@ impl<L: Line> Link<L> {
             let answered = match message {
                 None | Some(Ok(Message::Close(_))) => return End::Gone,
                 Some(Err(error)) => return broken(&error),
-                Some(Ok(Message::Text(text))) => self.answer(text.as_bytes()).await,
-                Some(Ok(Message::Binary(octets))) => self.answer(&octets).await,
+                // Elsewhere, so that a line on which nothing is said has no room for it.
+                Some(Ok(Message::Text(text))) => Box::pin(self.answer(text.as_bytes())).await,
+                Some(Ok(Message::Binary(octets))) => Box::pin(self.answer(&octets)).await,
                 // Answered by the library.
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
             };

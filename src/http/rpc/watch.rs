@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -28,14 +28,20 @@ const WATCHES_MAX: usize = 32;
 const WAITING: usize = 16;
 
 /// The watches of a session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Watches {
-    outbox: mpsc::Sender<Notification>,
-    /// Read by the session alone.
-    inbox: tokio::sync::Mutex<mpsc::Receiver<Notification>>,
+    /// From the first watch on: most sessions have none.
+    queue: OnceLock<Queue>,
     /// By number; a watch ends when this is dropped.
     begun: Mutex<HashMap<u64, DropGuard>>,
     last: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Queue {
+    outbox: mpsc::Sender<Notification>,
+    /// Read by the session alone.
+    inbox: tokio::sync::Mutex<mpsc::Receiver<Notification>>,
 }
 
 #[derive(Debug)]
@@ -46,12 +52,6 @@ struct Notification {
 }
 
 impl Watches {
-    pub(super) fn new() -> Self {
-        let (outbox, inbox) = mpsc::channel(WAITING);
-        let inbox = tokio::sync::Mutex::new(inbox);
-        Self { outbox, inbox, begun: Mutex::default(), last: AtomicU64::default() }
-    }
-
     /// The number of a new watch of what `query` asks for, as `GET /v1/watch` takes it.
     pub(super) fn begin(&self, edge: &Arc<Edge>, principal: &Principal, query: Pairs) -> Result<u64, Problem> {
         let (since, filter) = watch::read(None, query)?;
@@ -63,7 +63,8 @@ impl Watches {
         let following = Following::begin(edge, principal, &filter, since)?;
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let over = CancellationToken::new();
-        let telling = tell(following, number, self.outbox.clone(), over.clone());
+        let queue = self.queue.get_or_init(Queue::new);
+        let telling = tell(following, number, queue.outbox.clone(), over.clone());
         // Its parent is the session, whose end is its own.
         tokio::spawn(over.clone().run_until_cancelled_owned(telling));
         begun.insert(number, over.drop_guard());
@@ -75,11 +76,19 @@ impl Watches {
         lock(&self.begun).remove(&number).is_some()
     }
 
-    /// Waits for notifications. May be dropped while it waits, and loses none.
+    /// Waits for notifications of the watches that have begun. May be dropped while it waits, and loses none.
     pub(super) async fn news(&self) -> Vec<String> {
+        let Some(queue) = self.queue.get() else { return std::future::pending().await };
         let mut news = Vec::new();
-        self.inbox.lock().await.recv_many(&mut news, WAITING).await;
+        queue.inbox.lock().await.recv_many(&mut news, WAITING).await;
         news.into_iter().filter(|notification| !notification.over.is_cancelled()).map(|n| n.text).collect()
+    }
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (outbox, inbox) = mpsc::channel(WAITING);
+        Self { outbox, inbox: tokio::sync::Mutex::new(inbox) }
     }
 }
 
