@@ -1,4 +1,4 @@
-"""The load generators, dnsperf and wrk: run once, read what they say and what the server spent meanwhile."""
+"""The load generators, dnsperf, wrk and our own watchers: run once, read what they say and what the server spent meanwhile."""
 
 import json
 import os
@@ -68,6 +68,16 @@ class Http:
     spent: Spent
 
 
+@dataclass
+class Watched:
+    """One run of `watchers.rs`."""
+
+    changes: int
+    events: int  # all that were told, to all watchers
+    latencies: dict  # seconds by `p50`, `p99` and `most`, from a change's request to a watcher that knows
+    spent: Spent
+
+
 @contextmanager
 def measuring(server, thread=None):
     """Fills in what is spent from here to the end of the block; with `thread` the CPU time of those of that name."""
@@ -124,6 +134,17 @@ def wrk(server, script, seconds, connections, **settings):
     summary = json.loads(said[said.rindex("{") :])
     spent.seconds = summary["microseconds"] / 1e6
     return Http(summary["requests"], summary["failures"], summary["p99_microseconds"] / 1e6, spent)
+
+
+def watchers(server, program, watchers, rate, seconds):
+    """Has so many watch while `rate` changes are made each second, of which those of the first second do not count."""
+    host, port = server.http
+    with measuring(server) as spent:
+        said = json.loads(run([program, f"{host}:{port}", *map(str, (watchers, rate, seconds))], seconds))
+    # Of which a moment went to open the watches.
+    spent.seconds = said["microseconds"] / 1e6
+    latencies = {which: said[f"{which}_microseconds"] / 1e6 for which in ("p50", "p99", "most")}
+    return Watched(said["changes"], said["events"], latencies, spent)
 
 
 def run(command, seconds, **options):

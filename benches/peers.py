@@ -133,4 +133,21 @@ class Ceiling(Server):
         self.ready_line()
 
 
+class Handler(Server):
+    """`handler.rs`: reads a registration over HTTP, and answers."""
+
+    name = "handler"
+
+    def __init__(self, binary, directory):
+        super().__init__(directory)
+        self.binary = binary
+
+    def command(self):
+        return [self.binary, "127.0.0.1:0"]
+
+    def await_ready(self):
+        host, _, port = self.ready_line().strip().rpartition(":")
+        self.http = host, int(port)
+
+
 PEERS = {peer.name: peer for peer in (Nsd, Knot, Bind)}

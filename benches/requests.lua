@@ -4,6 +4,7 @@
 local path, bodies = os.getenv("PATH_ASKED"), os.getenv("BODIES")
 
 if bodies then
+  wrk.headers["Content-Type"] = "application/json"
   local file = assert(io.open(bodies))
   function request()
     local body = file:read("*l")
