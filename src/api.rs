@@ -2,11 +2,12 @@
 //!
 //! What comes in is read in two steps. [`Json`] takes any document and keeps what it says, repeated keys included;
 //! then [`Registration`] and its like are read from it, and each fault knows its field and its kind. `accept` turns
-//! the registration into the vocabulary, where everything is valid. What goes out is plain serde.
+//! the registration into the vocabulary, where everything is valid. What goes out is plain serde. Only [`Heartbeats`] are
+//! read in one step, as long as nothing is wrong with them: a document costs as much as all else that is done with one.
 //!
 //! A fault is an [`Invalid`]; on the wire it is a [`Problem`] (RFC 9457), and [`Kind`] lists all there are.
 //!
-//! Road not taken: `serde_json` straight into the structs. Its errors are text only, it stops an array of a thousand
+//! Road not taken: `serde_json` straight into the structs, for all. Its errors are text only, it stops an array of a thousand
 //! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
 
 mod accept;
@@ -14,6 +15,7 @@ mod check;
 mod event;
 mod explanation;
 mod heartbeat;
+mod heartbeats;
 mod history;
 mod instance;
 mod invalid;
@@ -34,6 +36,7 @@ pub use check::Check;
 pub use event::{BadPosition, Event, News, Position};
 pub use explanation::{Candidate, Datum, Explained, Explanation, Reply, Size};
 pub use heartbeat::{Heartbeat, Outcome, StatusWish};
+pub use heartbeats::Heartbeats;
 pub use history::{Flip, History};
 pub use instance::Instance;
 pub use invalid::{Fault, Invalid};

@@ -3,8 +3,8 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
 //! as `octets`;
-//! `guard` turns away what a foreign web page or another machine may not do, and tells who asks (`principal`);
-//! `request` reads what a request says; `audit` tells of who changed what, and
+//! `routed` leads to the handlers. `around` each, `guard` turns away what a foreign web page or another machine may not
+//! do, and tells who asks (`principal`); `request` reads what a request says; `audit` tells of who changed what, and
 //! `access_log` of all that was asked;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
@@ -17,6 +17,7 @@
 mod about;
 mod access_log;
 mod activity;
+mod around;
 mod audit;
 mod concern;
 mod connections;
@@ -40,6 +41,7 @@ mod read;
 mod reload;
 mod request;
 mod respond;
+mod routed;
 mod rpc;
 mod select;
 mod turn;
@@ -73,6 +75,7 @@ use doors::{plexus, registro, servreg};
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
+use routed::Routed;
 use rpc::Claims;
 use turn::Turn;
 use wait::Waiters;
@@ -257,11 +260,14 @@ impl Http {
             stop,
         });
         let acceptor = identity.acceptor(ALPN);
-        let logged = |routes: Router| match self.access_log.clone() {
-            Some(log) => routes.layer(middleware::from_fn_with_state(log, access_log::log)),
-            None => routes,
+        let logged = |routes: Router, log: &AccessLog| {
+            routes.layer(middleware::from_fn_with_state(log.clone(), access_log::log))
         };
-        let (all, calls) = (logged(routes(&edge)), logged(calls(&edge)));
+        // What is logged goes through the layer that logs, heartbeats as well.
+        let (all, calls) = match &self.access_log {
+            Some(log) => (Routed::new(logged(routes(&edge), log)), Routed::new(logged(calls(&edge), log))),
+            None => (Routed::with_heartbeats(routes(&edge), &edge), Routed::new(calls(&edge))),
+        };
         let plain = self.plain.into_iter().map(|listener| (listener, None, all.clone()));
         let over_tls = self.over_tls.into_iter().map(|listener| (listener, Some(acceptor.clone()), all.clone()));
         let for_calls = self.for_calls.into_iter().map(|listener| (listener, None, calls.clone()));
@@ -363,8 +369,6 @@ fn within_limits(routes: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
     routes
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(edge), guard::check))
-        .layer(middleware::from_fn_with_state(Arc::clone(edge), respond::in_time))
-        .layer(middleware::from_fn_with_state(Arc::clone(edge), metrics::count))
+        .layer(middleware::from_fn_with_state(Arc::clone(edge), around::layer))
         .with_state(Arc::clone(edge))
 }

@@ -161,6 +161,12 @@ impl Registry {
             return renewed.into_iter().flatten().map(Ok).collect();
         }
         drop(state);
+        // Elsewhere: most callers need the room for it seldom.
+        Box::pin(self.ask(by, operations)).await
+    }
+
+    /// Asks the writer, and waits for its answer.
+    async fn ask(&self, by: By, operations: Vec<Operation>) -> Vec<Result<Applied, Refusal>> {
         let refuse = |refusal: Refusal, times: usize| vec![Err(refusal); times];
         let count = operations.len();
         let waits = operations.iter().any(Operation::is_saved);

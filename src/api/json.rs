@@ -1,6 +1,7 @@
 //! A JSON document as it was written.
 
 mod read;
+mod strict;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,6 +12,8 @@ use serde_json::Number;
 use thiserror::Error;
 
 use super::invalid::{Fault, Invalid};
+
+pub(super) use strict::{Strictly, optional};
 
 /// Keys of one object in a merge patch, at most. TXT attributes of 1,300 octets are the most keys that mean
 /// anything; merging costs the square of their number.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::service::{self, Transport};
 
 use super::check::Check;
+use super::json::optional;
 use super::lease::LeaseWish;
 use super::schema;
 use super::txt::Txt;
@@ -20,7 +21,7 @@ pub struct Registration {
     #[schemars(schema_with = "schema::service")]
     pub service: Option<String>,
     /// Default: tcp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
     /// 1 to 63 octets of text. Default: derived from host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,10 +79,10 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseWish>,
     /// How the registry finds out by itself whether it serves. Default: it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
     /// Default: up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
     pub status: Option<ReportedStatus>,
 }
 

@@ -15,23 +15,20 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Version};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 use crate::tokens::Keyring;
 
-use super::access_log::By;
 use super::doh;
 use super::doors::servreg;
 use super::principal::Principal;
-use super::request::{OverTls, Sender};
-use super::respond::{Refused, excerpt};
+use super::request::OverTls;
+use super::respond::excerpt;
 use super::rpc;
 use super::{Config, Edge};
 
@@ -49,27 +46,15 @@ pub(super) struct Guard {
     anonymous_writes: bool,
 }
 
-/// Lets `request` pass or answers it.
-pub(super) async fn check(
-    State(edge): State<Arc<Edge>>,
-    sender: Sender,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Refused> {
-    let principal = edge.guard.check(&request, sender.0).inspect_err(|problem| {
-        let what = format!("{} {}", excerpt(request.method().as_str()), excerpt(request.uri().path()));
-        edge.audit.turned_away(sender.0, &what, problem);
-    })?;
-    let by = principal.grant.name().map(|name| By(Arc::clone(name)));
-    request.extensions_mut().insert(principal);
-    let mut response = next.run(request).await;
-    if let Some(by) = by {
-        response.extensions_mut().insert(by);
-    }
-    Ok(response)
-}
-
 impl Edge {
+    /// Whose `request` it is, if it may pass.
+    pub(super) fn check(&self, request: &Request, sender: IpAddr) -> Result<Principal, Problem> {
+        self.guard.check(request, sender).inspect_err(|problem| {
+            let what = format!("{} {}", excerpt(request.method().as_str()), excerpt(request.uri().path()));
+            self.audit.turned_away(sender, &what, problem);
+        })
+    }
+
     /// Whether who calls a method that writes may write at all.
     pub(super) fn check_write(&self, principal: &Principal, method: &str) -> Result<(), Problem> {
         let checked = self.guard.check_write(principal);
@@ -140,6 +125,10 @@ impl Guard {
 
     fn check_host(&self, authority: &Authority) -> Result<(), Problem> {
         let host = authority.host();
+        // Most often it is one of these, and needs no copy.
+        if host == "localhost" || host.parse::<IpAddr>().is_ok() {
+            return Ok(());
+        }
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let bare = bare.strip_suffix('.').unwrap_or(bare).to_ascii_lowercase();
         let is_ours = bare.parse::<IpAddr>().is_ok()

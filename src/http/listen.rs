@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::Router;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use thiserror::Error;
@@ -23,6 +22,7 @@ use super::Config;
 use super::connections::{Connections, Ticket};
 use super::protocol::{Peer, Protocol, Spoken};
 use super::request::{OverTls, Sender};
+use super::routed::Routed;
 use crate::listener::Listener;
 
 /// Why HTTP cannot begin.
@@ -92,7 +92,7 @@ fn bind_all(
 /// Serves `listeners`, of which there may be none, each with its routes and with what shakes hands where it is for TLS,
 /// until `stop`, then until their last connection has ended.
 pub(super) async fn run(
-    listeners: Vec<(Listener, Option<TlsAcceptor>, Router)>,
+    listeners: Vec<(Listener, Option<TlsAcceptor>, Routed)>,
     config: &Config,
     connections: &Connections,
     stop: &CancellationToken,

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::HOST;
 use axum::http::{HeaderValue, Request, Response, Version};
@@ -19,9 +18,8 @@ use axum::response::IntoResponse;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +33,7 @@ use super::handover::Handover;
 use super::octets::{Held, Received, Share};
 use super::request::{DISCARDED_MAX, OverTls, Sender};
 use super::respond::Refused;
+use super::routed::Routed;
 use crate::api::Problem;
 
 /// Octets of a request's head, at most; a long query fits many times.
@@ -60,7 +59,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) struct Protocol {
     http1: http1::Builder,
     http2: http2::Builder<Tracked>,
-    routes: Router,
+    routes: Routed,
     idle: Duration,
     body_limit: usize,
 }
@@ -81,7 +80,7 @@ pub(super) struct Peer {
 
 impl Protocol {
     /// `tasks` are waited for by who serves.
-    pub(super) fn new(config: &Config, routes: Router, tasks: TaskTracker) -> Self {
+    pub(super) fn new(config: &Config, routes: Routed, tasks: TaskTracker) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -131,14 +130,15 @@ impl Protocol {
     {
         let activity = &ticket.activity;
         let handler = Handler {
-            routes: TowerToHyperService::new(self.routes),
+            routes: self.routes,
             peer,
             handover,
             activity: activity.clone(),
             share: ticket.share().clone(),
             body_limit: self.body_limit,
         };
-        let service = service_fn(move |request| handler.clone().answer(request));
+        let handler = Arc::new(handler);
+        let service = service_fn(move |request| Arc::clone(&handler).answer(request));
         let (io, life) = (TokioIo::new(stream), Life { activity, idle: self.idle, stop });
         // Elsewhere, so that the one does not take the room of the other.
         let ended = match spoken {
@@ -210,9 +210,8 @@ impl Life<'_> {
     }
 }
 
-#[derive(Clone)]
 struct Handler {
-    routes: TowerToHyperService<Router>,
+    routes: Routed,
     peer: Peer,
     handover: Handover,
     activity: Activity,
@@ -221,10 +220,8 @@ struct Handler {
 }
 
 impl Handler {
-    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let _answering = self.activity.begin();
-        request.extensions_mut().insert(self.peer.sender);
-        request.extensions_mut().insert(self.handover);
         if let Some(over_tls) = self.peer.over_tls {
             request.extensions_mut().insert(over_tls);
         }
@@ -237,7 +234,7 @@ impl Handler {
         }
         let (request, sent) = keep(request);
         let request = request.map(|body| Body::new(Received::new(body, self.share.clone(), self.body_limit)));
-        let Ok(response) = self.routes.call(request).await;
+        let response = self.routes.answer(request, self.peer.sender, &self.handover).await;
         // What is written while it is taken has no length yet, and costs no more than its pieces.
         let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
             Ok(held) => (response, held),

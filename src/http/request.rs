@@ -83,11 +83,12 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        Ok(Self(read_condition(&parts.headers)?))
+        Ok(Self(condition_of(&parts.headers)?))
     }
 }
 
-fn read_condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+/// See [`Precondition`].
+pub(super) fn condition_of(headers: &HeaderMap) -> Result<Condition, Problem> {
     let value = |name: HeaderName| match headers.get_all(&name).iter().collect::<Vec<_>>()[..] {
         [] => Ok(None),
         [value] => Ok(Some(value.to_str().unwrap_or_default().trim().to_owned())),
@@ -127,10 +128,14 @@ impl FromRequest<Arc<Edge>> for Document {
     type Rejection = Refused;
 
     async fn from_request(request: Request, edge: &Arc<Edge>) -> Result<Self, Refused> {
-        let (parts, body) = request.into_parts();
-        let octets = read_body(&parts.headers, body, edge.config.body_limit, "http.body_limit").await?;
-        Ok(Self(Json::parse(&octets).map_err(Problem::from)?))
+        Ok(Self(Json::parse(&body_of(request, edge).await?).map_err(Problem::from)?))
     }
+}
+
+/// The whole body of a request to the API.
+pub(super) async fn body_of(request: Request, edge: &Edge) -> Result<Vec<u8>, Problem> {
+    let (parts, body) = request.into_parts();
+    read_body(&parts.headers, body, edge.config.body_limit, "http.body_limit").await
 }
 
 /// The whole body, of at most `limit` octets, which is the limit of `what`.
@@ -183,7 +188,7 @@ mod tests {
             for (name, value) in pairs {
                 headers.append(name, value.parse().unwrap());
             }
-            read_condition(&headers).map_err(|problem| problem.known())
+            condition_of(&headers).map_err(|problem| problem.known())
         };
         assert_eq!(read(&[]), Ok(Condition::Always));
         assert_eq!(read(&[(IF_NONE_MATCH, "*")]), Ok(Condition::Absent));

@@ -1,12 +1,8 @@
 //! Answers: JSON documents, and problems in the place of errors.
 
-use std::sync::Arc;
-
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -14,11 +10,12 @@ use crate::api::{Invalid, Kind, Problem};
 use crate::registry::Refusal;
 use crate::service::Revision;
 
-use super::Edge;
 use super::doors::registro;
 
 /// What documents are.
 pub(super) const JSON: &str = "application/json";
+/// Octets that most documents fit: what a heartbeat is answered.
+const SMALL: usize = 512;
 
 /// A problem as an answer.
 #[derive(Debug)]
@@ -122,7 +119,8 @@ fn etag(revision: Revision) -> HeaderValue {
 }
 
 fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
-    let mut octets = serde_json::to_vec(body).expect("our types have texts for keys");
+    let mut octets = Vec::with_capacity(SMALL);
+    serde_json::to_writer(&mut octets, body).expect("our types have texts for keys");
     // For terminals.
     octets.push(b'\n');
     text(status, content_type, octets)
@@ -132,16 +130,6 @@ fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -
 pub(super) fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")];
     (status, headers, body.into()).into_response()
-}
-
-/// Ends a request that takes too long.
-pub(super) async fn in_time(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Result<Response, Refused> {
-    let limit = edge.config.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
-        let limit = humantime::format_duration(limit);
-        let detail = format!("the request was not complete or not done within {limit} (http.request_timeout)");
-        Problem::new(Kind::RequestTimeout, detail).into()
-    })
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Response {

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::api::{self, BATCH_MAX, Fault, Heartbeat, Instance, Invalid, Json, Kind, Outcome, Problem, Registration};
+use crate::api::{
+    self, BATCH_MAX, Fault, Heartbeat, Heartbeats, Instance, Invalid, Json, Kind, Outcome, Problem, Registration,
+};
 use crate::registry::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{InstanceId, Origin, Status};
 
 use super::Edge;
 use super::audit::Audit;
 use super::principal::Principal;
-use super::request::{Addressed, Document, Precondition};
+use super::request::{Addressed, Document, Precondition, body_of, condition_of};
 use super::respond::{self, Refused, problem_of};
 
 /// How often a patch is made anew because the instance changed under it.
@@ -22,21 +24,35 @@ const PATCH_ATTEMPTS: usize = 5;
 /// What stands for itself in a path (RFC 3986 §2.3).
 pub(super) const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What a heartbeat asks for.
+struct Asked {
+    operations: Vec<Operation>,
+    /// Of an array, what is wrong with each item.
+    invalid: Option<Vec<Option<Invalid>>>,
+}
+
 /// `POST /v1/heartbeat`: registers what is new and renews what is known; one object, or an array of them.
 pub(super) async fn heartbeat(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Precondition(condition): Precondition,
-    Document(body): Document,
+    request: Request,
 ) -> Result<Response, Refused> {
-    match body {
-        Json::Array(items) => edge.heartbeats(items, &principal, condition).await,
-        item => {
-            let applied = edge.apply(&principal, edge.registering(item, &principal, None, condition)?).await?;
-            let answer = edge.heartbeat_of(&applied);
-            Ok(registered(&applied, &answer))
-        }
-    }
+    let condition = condition_of(request.headers())?;
+    let body = body_of(request, &edge).await?;
+    let Asked { operations, invalid } = edge.read(&body, &principal, condition)?;
+    let mut results = edge.apply_all(&principal, operations).await.into_iter();
+    let mut next = || results.next().unwrap_or(Err(Refusal::Stopped));
+    let Some(invalid) = invalid else {
+        let applied = next()?;
+        return Ok(registered(&applied, &edge.heartbeat_of(&applied)));
+    };
+    let outcome = |invalid: Option<Invalid>| match invalid.map_or_else(|| Ok(next()), Err) {
+        Err(invalid) => Outcome::Problem(Problem::from(invalid)),
+        Ok(Ok(applied)) => Outcome::Registered(edge.heartbeat_of(&applied)),
+        Ok(Err(refusal)) => Outcome::Problem(problem_of(&refusal)),
+    };
+    let outcomes: Vec<_> = invalid.into_iter().map(outcome).collect();
+    Ok(respond::document(StatusCode::OK, &outcomes))
 }
 
 /// `PUT /v1/instances/{type}/{instance}`: the whole registration.
@@ -47,7 +63,7 @@ pub(super) async fn replace(
     Precondition(condition): Precondition,
     Document(body): Document,
 ) -> Result<Response, Refused> {
-    let operation = edge.registering(body, &principal, Some(&id), condition)?;
+    let operation = edge.registering(body.read()?, &principal, Some(&id), condition)?;
     let applied = edge.apply(&principal, operation).await?;
     Ok(registered(&applied, &edge.view(&applied)))
 }
@@ -111,37 +127,26 @@ pub(super) async fn set_status(
 }
 
 impl Edge {
-    /// Every item has its own outcome; those that cannot be read do not hold up the others.
-    async fn heartbeats(
-        &self,
-        items: Vec<Json>,
-        principal: &Principal,
-        condition: Condition,
-    ) -> Result<Response, Refused> {
+    /// Items that cannot be read do not hold up the others.
+    fn read(&self, body: &[u8], principal: &Principal, condition: Condition) -> Result<Asked, Refused> {
+        let registering = |item: Result<_, _>| self.registering(item?, principal, None, condition);
+        let items = match Heartbeats::parse(body).map_err(Problem::from)? {
+            Heartbeats::One(item) => return Ok(Asked { operations: vec![registering(item)?], invalid: None }),
+            Heartbeats::Several(items) => items,
+        };
         if items.len() > BATCH_MAX {
             return Err(Invalid::new("", Fault::TooMany { given: items.len(), limit: BATCH_MAX }).into());
         }
         let mut operations = Vec::with_capacity(items.len());
-        let mut invalid = Vec::with_capacity(items.len());
-        for item in items {
-            match self.registering(item, principal, None, condition) {
-                Ok(operation) => {
-                    operations.push(operation);
-                    invalid.push(None);
-                }
-                Err(error) => invalid.push(Some(error)),
+        let mut note = |item| match registering(item) {
+            Ok(operation) => {
+                operations.push(operation);
+                None
             }
-        }
-        let mut results = self.apply_all(principal, operations).await.into_iter();
-        let outcome = |invalid: Option<Invalid>| match invalid {
-            Some(invalid) => Outcome::Problem(Problem::from(invalid)),
-            None => match results.next().unwrap_or(Err(Refusal::Stopped)) {
-                Ok(applied) => Outcome::Registered(self.heartbeat_of(&applied)),
-                Err(refusal) => Outcome::Problem(problem_of(&refusal)),
-            },
+            Err(invalid) => Some(invalid),
         };
-        let outcomes: Vec<_> = invalid.into_iter().map(outcome).collect();
-        Ok(respond::document(StatusCode::OK, &outcomes))
+        let invalid = Some(items.into_iter().map(&mut note).collect());
+        Ok(Asked { operations, invalid })
     }
 
     /// Applies a merge patch to what the API layer holds.
@@ -166,7 +171,7 @@ impl Edge {
                 Condition::Absent => return Err(Refusal::Exists(found.clone()).into()),
                 Condition::Always | Condition::Present => Condition::Revision(found.revision),
             };
-            let operation = self.registering(body, principal, Some(id), only)?;
+            let operation = self.registering(body.read()?, principal, Some(id), only)?;
             match self.apply(principal, operation).await {
                 Err(Refusal::Stale(_)) if only != condition && attempts < PATCH_ATTEMPTS => {}
                 result => return Ok(result?),
@@ -176,12 +181,12 @@ impl Edge {
 
     pub(super) fn registering(
         &self,
-        body: Json,
+        said: Registration,
         principal: &Principal,
         path: Option<&InstanceId>,
         condition: Condition,
     ) -> Result<Operation, Invalid> {
-        let registration = body.read::<Registration>()?.accept(&self.terms, principal.sender, path)?;
+        let registration = said.accept(&self.terms, principal.sender, path)?;
         Ok(Operation::Register { registration, origin: Origin::api(), condition })
     }
 

@@ -173,6 +173,12 @@ impl Hash for DomainName {
 /// The label as people write it: dots and backslashes behind a backslash (RFC 6763 §4.3), spaces, controls,
 /// invisible direction marks and octets that are no UTF-8 as `\DDD` (RFC 4343 §2.1), the rest as it is.
 pub fn escape_label(label: &[u8]) -> String {
+    // Most need no escape.
+    if label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+        && let Ok(plain) = std::str::from_utf8(label)
+    {
+        return plain.to_owned();
+    }
     let mut text = String::with_capacity(label.len());
     for chunk in label.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -42,7 +42,7 @@ impl Caller {
             let lease = humantime::format_duration(self.edge.terms.leases.default).to_string();
             params.push(("lease".to_owned(), Json::Text(lease)));
         }
-        let operation = self.edge.registering(Json::Object(params), &self.principal, None, condition)?;
+        let operation = self.edge.registering(Json::Object(params).read()?, &self.principal, None, condition)?;
         match &self.session {
             Some(session) if of_session => session.owner.check_room(operation.id())?,
             None if of_session => {
