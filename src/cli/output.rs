@@ -1,8 +1,6 @@
 //! What reaches the terminal: lines, JSON and tables, and nothing that a terminal would obey.
 //!
-//! Names and attributes are strangers' text: whoever registers one writes on the screen of whoever lists it. So
-//! characters that are not shown as themselves, such as controls and marks of direction, are written as escapes:
-//! `\u{1b}` in lines, tables and complaints, `\u001b` in JSON, where it is the same text.
+//! Names and attributes are strangers' text, so what is not shown as itself is written as an escape.
 //!
 //! Road not taken: `println!`, which panics when `head` has read enough. A reader that has gone is no failure of the
 //! command; a disk that is full is.
@@ -12,12 +10,14 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::service::{escape_json, escape_text};
+
 /// What stands in a table where there is nothing to say, so that columns can be counted.
 const NOTHING: &str = "-";
 
 /// One line. False where nobody reads any more.
 pub(super) fn line(text: &str) -> io::Result<bool> {
-    put(&(escape(text) + "\n"))
+    put(&(escape_text(text) + "\n"))
 }
 
 /// One JSON document in a line of its own. False where nobody reads any more.
@@ -32,7 +32,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io
 
 /// A message for people, beside whatever goes to standard output.
 pub(super) fn complain(text: &str) {
-    let lines: Vec<_> = text.lines().map(escape).collect();
+    let lines: Vec<_> = text.lines().map(escape_text).collect();
     // A closed standard error is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "portolan: {}", lines.join("\n"));
 }
@@ -47,7 +47,7 @@ fn put(text: &str) -> io::Result<bool> {
 }
 
 fn render<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let cell = |text: &String| if text.is_empty() { NOTHING.to_owned() } else { escape(text) };
+    let cell = |text: &String| if text.is_empty() { NOTHING.to_owned() } else { escape_text(text) };
     let mut lines = vec![head.map(str::to_owned)];
     lines.extend(rows.iter().map(|row| row.each_ref().map(cell)));
     let widths: [_; N] = std::array::from_fn(|n| lines.iter().map(|line| line[n].width()).max().unwrap_or_default());
@@ -64,42 +64,6 @@ fn render<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     text
 }
 
-/// `text` without characters that a terminal obeys or that show it as another text (Unicode TR 36 §2.5). A backslash
-/// stays one: this is for eyes, and names have escapes of their own.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_shown(c) {
-            escaped.push(c);
-        } else {
-            escaped.extend(c.escape_unicode());
-        }
-    }
-    escaped
-}
-
-/// Outside its strings compact JSON is printable ASCII; within them `\uXXXX` is the character (RFC 8259 §7).
-fn escape_json(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        if is_shown(c) {
-            escaped.push(c);
-        } else {
-            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    escaped
-}
-
-fn is_shown(c: char) -> bool {
-    if c.is_ascii() {
-        return !c.is_ascii_control();
-    }
-    // The standard library knows what is printable. Behind a letter, because there it lets combining marks pass,
-    // which the names of many languages have.
-    String::from_iter(['a', c]).escape_debug().count() == 2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,26 +72,5 @@ mod tests {
     fn columns_line_up_whatever_the_width_of_their_characters() {
         let rows = [["プリンタ".into(), "631".into()], ["é".into(), String::new()]];
         assert_eq!(render(["NAME", "PORT"], &rows), "NAME      PORT\nプリンタ  631\né         -\n");
-    }
-
-    #[test]
-    fn what_a_terminal_obeys_is_shown_instead() {
-        assert_eq!(escape("a\u{1b}[2Jb\u{7}\u{9b}\r\n\u{7f}"), r"a\u{1b}[2Jb\u{7}\u{9b}\u{d}\u{a}\u{7f}");
-        assert_eq!(escape("x\u{202e}fdp\u{200b}\u{2028}\u{feff}"), r"x\u{202e}fdp\u{200b}\u{2028}\u{feff}");
-    }
-
-    #[test]
-    fn what_people_write_stays_as_it_is() {
-        for name in ["Büro \"2\" 'a' \\ b", "プリンタ", "हिन्दी", "🖨"] {
-            assert_eq!(escape(name), name);
-        }
-    }
-
-    #[test]
-    fn escaped_json_is_the_same_text() {
-        let text = "a\u{1b}\u{7f}\u{9b}\u{202e}\u{e0001}é";
-        let json = escape_json(&serde_json::to_string(text).unwrap());
-        assert_eq!(json, r#""a\u001b\u007f\u009b\u202e\udb40\udc01é""#);
-        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

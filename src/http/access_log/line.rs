@@ -11,6 +11,8 @@ use axum::http::{Method, Version};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::service::escape_json;
+
 use super::LogFormat;
 
 /// Octets of what was asked for, at most.
@@ -97,7 +99,7 @@ impl Entry {
                     referer: referer.map(text),
                     agent: agent.map(text),
                 };
-                serde_json::to_string(&object).expect("texts and numbers") + "\n"
+                escape_json(&serde_json::to_string(&object).expect("texts and numbers")) + "\n"
             }
         }
     }
@@ -154,6 +156,15 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&object["from"], &object["status"]), (&"10.0.0.7".into(), &404.into()));
         assert_eq!((&object["agent"], object.get("token")), (&"a\"\\\t\u{fffd}".into(), None));
+    }
+
+    #[test]
+    fn an_object_drives_no_terminal_and_shows_no_other_text() {
+        let agent = "a\u{9b}31m\u{202e}b é";
+        let line = entry("/", agent.as_bytes()).line(LogFormat::Json, None, 200, 0);
+        assert!(line.contains(r#""a\u009b31m\u202eb é""#), "{line}");
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(object["agent"], agent);
     }
 
     #[test]
