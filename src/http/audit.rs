@@ -79,13 +79,16 @@ impl Audit {
         }
     }
 
-    /// Somebody has the files of services and the settings read again.
-    pub(super) fn reloads(principal: &Principal) {
+    /// Somebody has the files of services and the settings read again, or may not: then there is a `problem`.
+    pub(super) fn reloads(&self, principal: &Principal, problem: Option<&Problem>) {
         let (from, what) = (principal.sender, "reload");
-        if let Some(who) = principal.grant.name() {
-            info!(target: TARGET, who = &**who, %from, what);
-        } else {
-            debug!(target: TARGET, who = NOBODY, %from, what);
+        match (principal.grant.name(), problem) {
+            (Some(who), _) => {
+                let result = problem.and_then(Problem::known).map(Kind::name);
+                info!(target: TARGET, who = &**who, %from, what, result);
+            }
+            (None, Some(problem)) => self.turned_away(from, what, problem),
+            (None, None) => debug!(target: TARGET, who = NOBODY, %from, what),
         }
     }
 

@@ -11,7 +11,6 @@ use axum::response::Response;
 use crate::api::{FileFault, Kind, Problem, Reloaded};
 
 use super::Edge;
-use super::audit::Audit;
 use super::principal::Principal;
 use super::respond::{self, Refused};
 
@@ -37,10 +36,10 @@ impl Edge {
             let kind = if principal.grant.name().is_some() { Kind::OutOfScope } else { Kind::AnonymousWrite };
             let detail = "files are read again only for who asks on this machine, or shows a token with admin = true";
             let problem = Problem::new(kind, detail);
-            self.audit.turned_away(principal.sender, "reload", &problem);
+            self.audit.reloads(principal, Some(&problem));
             return Err(problem);
         }
-        Audit::reloads(principal);
+        self.audit.reloads(principal, None);
         let reloaded = self.neighbours.reloader.reload().await;
         reloaded.ok_or_else(|| Problem::new(Kind::ShuttingDown, "the registry is shutting down"))
     }

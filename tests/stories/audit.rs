@@ -57,6 +57,22 @@ fn what_a_token_does_stands_in_the_log_and_renewals_do_not() {
 }
 
 #[test]
+fn a_reload_stands_in_the_log_with_who_asked_and_also_where_it_was_refused() {
+    let tokens = Tokens::new("[http]\nloopback_writes = false\n");
+    let operator = tokens.add("operator", "admin = true");
+    let auth = tokens.add("auth-team", "write = [\"auth\"]");
+    let portolan = tokens.start();
+    auth.post(&portolan, "/v1/reload", &json!({})).expect(403);
+    assert_eq!(last(&portolan, "out-of-scope"), "auth-team reload ?");
+    portolan.post("/v1/reload", &json!({})).expect(401);
+    assert_eq!(last(&portolan, "token-needed"), "- \"POST /v1/reload\" ?");
+    operator.post(&portolan, "/v1/reload", &json!({})).expect(200);
+    wait_until("the reload is told", PATIENCE, || {
+        told(&portolan).iter().any(|line| line["who"] == "operator" && line["what"] == "reload").then_some(())
+    });
+}
+
+#[test]
 fn what_nobody_in_particular_does_is_told_where_that_is_asked_for() {
     let tokens = Tokens::new("");
     let auth = tokens.add("auth-team", "write = [\"*\"]");
