@@ -89,11 +89,11 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is no TOML, or has an unknown key or a value of the wrong kind.
-    #[error("{}: {}", path.display(), wording::of_file(error))]
+    #[error("{}: {}", path.display(), wording::of_file(error, *line))]
     File {
         /// As given.
         path: PathBuf,
-        /// With line, column and the line itself.
+        /// With line, column and the line itself, which is left out in a `[[token]]`.
         error: Box<toml::de::Error>,
         /// From 1.
         line: Option<usize>,

@@ -25,7 +25,7 @@ use thiserror::Error;
 pub use grant::{Grant, Keyring};
 pub use name::{NameError, TokenName};
 pub use scope::{PatternError, Scope};
-pub use secret::{Hash, HashError, Hashes, Secret};
+pub use secret::{Hash, HashError, Hashes, Secret, redact};
 
 /// Tokens, at most: each that is shown is compared with all.
 const TOKENS_MAX: usize = 1_000;

@@ -96,8 +96,12 @@ fn read_file(path: &Path) -> io::Result<String> {
 }
 
 fn read_text(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    toml::from_str(text).map_err(|error| {
+    toml::from_str(text).map_err(|mut error: toml::de::Error| {
         let line = error.span().map(|span| files::line_at(text, span.start));
+        if error.span().is_some_and(|span| wording::is_of_token(text, span.start)) {
+            // The line would be shown, and in it what may be a secret.
+            error.set_input(None);
+        }
         ConfigError::File { path: path.to_owned(), error: Box::new(error), line }
     })
 }
@@ -315,6 +319,10 @@ mod tests {
         ] {
             let error = load(&mistake, &[], vec![]).unwrap_err();
             assert!(error.contains(&format!("line {line}")) && error.contains(says), "{error}");
+        }
+        for mistake in [token.replace("sha256:", "md5:"), token.replace("sha256:", "").replace('"', "")] {
+            let error = load(&mistake, &[], vec![]).unwrap_err();
+            assert!(error.contains("line ") && !error.contains(&hash["sha256:".len()..]), "{error}");
         }
         let error = load(&format!("{token}{token}"), &[], vec![]).unwrap_err();
         assert!(error.contains("token \"ci\" is there twice"), "{error}");

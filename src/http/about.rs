@@ -54,18 +54,25 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: writes are taken and saved. A file that is not taken in is told of, and no reason to send nobody here.
-pub(super) async fn readiness(State(edge): State<Arc<Edge>>) -> Result<String, Refused> {
+/// `GET /readyz`: writes are taken and saved. A file that is not taken in is told of, and no reason to send nobody here;
+/// strangers get to know how many there are.
+pub(super) async fn readiness(State(edge): State<Arc<Edge>>, principal: Principal) -> Result<String, Refused> {
     if edge.stop.is_cancelled() {
         return Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down").into());
     }
-    match edge.registry.store_error() {
-        Some(error) => Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {error}")).into()),
-        None => Ok(edge.neighbours.reloader.faults().iter().fold("ready\n".to_owned(), |mut text, fault| {
-            let _ = writeln!(text, "not taken in: {fault}");
-            text
-        })),
+    if let Some(error) = edge.registry.store_error() {
+        return Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {error}")).into());
     }
+    let faults = edge.neighbours.reloader.faults();
+    let mut text = "ready\n".to_owned();
+    if edge.shows_files_to(&principal) {
+        for fault in faults.iter() {
+            let _ = writeln!(text, "not taken in: {fault}");
+        }
+    } else if !faults.is_empty() {
+        let _ = writeln!(text, "not taken in: {}, which `portolan reload` tells", faults.len());
+    }
+    Ok(text)
 }
 
 /// `GET /status`: how much there is, and how often it changed; for browsers as a page.

@@ -45,11 +45,11 @@ enum Texts {
 /// Why a text is no hash.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HashError {
-    /// Of another form.
+    /// Of another form. It is not repeated, since it may be what is left of a token.
     #[error(
-        "{0:?} is no hash of a token; give what `portolan token new` printed: {ALGORITHM} and 64 hexadecimal digits"
+        "this is no hash of a token; give what `portolan token new` printed: {ALGORITHM} and 64 hexadecimal digits"
     )]
-    Malformed(String),
+    Malformed,
     /// Somebody mixed up the two.
     #[error("this is a token, not its hash; take it out of here, and make another one with `portolan token new`")]
     Secret,
@@ -76,6 +76,20 @@ impl Secret {
     }
 }
 
+/// `text`, wherever it comes from, without the random part of the tokens that stand in it.
+pub fn redact(text: &str) -> String {
+    let is_random = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let mut parts = text.split(PREFIX);
+    let mut redacted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(is_random);
+        // Most likely it is a name, such as that of a variable.
+        let is_short = part.len() - rest.len() < OCTETS / 2;
+        redacted.extend(if is_short { [PREFIX, part, ""] } else { [PREFIX, "…", rest] });
+    }
+    redacted
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
@@ -91,16 +105,16 @@ impl Hash {
     }
 
     fn parse(text: &str) -> Result<Self, HashError> {
-        if text.starts_with(PREFIX) {
+        // Also behind `Bearer` or `sha256:`.
+        if text.contains(PREFIX) {
             return Err(HashError::Secret);
         }
-        let malformed = || HashError::Malformed(text.chars().take(80).collect());
         let digits = text.strip_prefix(ALGORITHM).filter(|digits| digits.len() == 2 * SHA256_OUTPUT_LEN);
-        let digits = digits.ok_or_else(malformed)?.as_bytes();
+        let digits = digits.ok_or(HashError::Malformed)?.as_bytes();
         let mut octets = [0; SHA256_OUTPUT_LEN];
         for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
             let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'));
-            *octet = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(malformed)?;
+            *octet = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or(HashError::Malformed)?;
         }
         Ok(Self(octets))
     }
@@ -191,6 +205,16 @@ mod tests {
         let secret = Secret::random();
         let error = parse(&[secret.as_str()]).unwrap_err().to_string();
         assert!(error.contains("take it out of here") && !error.contains(secret.as_str()), "{error}");
+        let secret = secret.as_str();
+        for text in [format!("Bearer {secret}"), format!(" {secret}"), format!("{ALGORITHM}{secret}")] {
+            assert_eq!(parse(&[&text]), Err(HashError::Secret), "{text}");
+        }
+        let text = format!("in portolan_files: portolan_, \"{secret}\", {secret}");
+        assert_eq!(redact(&text), "in portolan_files: portolan_, \"portolan_…\", portolan_…");
+        // Nor is what is left of one.
+        let rest = &secret[PREFIX.len()..];
+        let error = parse(&[&format!("{ALGORITHM}{rest}")]).unwrap_err().to_string();
+        assert!(error.contains("portolan token new") && !error.contains(rest), "{error}");
         assert_eq!(parse(&[]), Err(HashError::Count(0)));
     }
 }

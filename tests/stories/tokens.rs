@@ -170,8 +170,57 @@ fn tokens_come_change_and_go_without_a_restart() {
     fs::write(tokens.file(), "[[token]]\nname = \"team\"\nhash = \"none\"\nadmin = true\n").unwrap();
     let output = portolan.cli(&["reload"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains("line 3: \"none\" is no hash of a token"), "{said}");
+    assert!(output.status.code() == Some(2) && said.contains("line 3: this is no hash of a token"), "{said}");
     fresh.post(&portolan, "/v1/heartbeat", &instance("web", 85)).expect(200);
+}
+
+#[test]
+fn a_token_in_the_place_of_its_hash_is_repeated_nowhere() {
+    let tokens = Tokens::new("");
+    let secret = Token::new().text;
+    let portolan = tokens.start();
+    let random = secret.strip_prefix("portolan_").unwrap();
+    for (field, text) in [
+        ("hash", secret.clone()),
+        ("hash", format!("Bearer {secret}")),
+        ("hash", format!("sha256:{random}")),
+        ("write", format!("Bearer {secret}")),
+    ] {
+        let mistake = format!("[[token]]\nname = \"ci\"\n{field} = [\n  {text:?},\n]\n");
+        for mistake in [mistake.clone(), mistake.replace(['\"', '\n'], "").replace("[[token]]", "[[token]]\n")] {
+            fs::write(tokens.file(), &mistake).unwrap();
+            let output = portolan.cli(&["reload"]).output().unwrap();
+            let reloaded = String::from_utf8_lossy(&output.stderr).into_owned();
+            let output = cli(&["config", "check", tokens.file().to_str().unwrap()]).output().unwrap();
+            let checked = String::from_utf8_lossy(&output.stderr).into_owned();
+            let ready = portolan.get("/readyz").expect(200).body;
+            for said in [&reloaded, &checked, &ready] {
+                assert!(said.contains("portolan.toml") && said.contains("line "), "{mistake}: {said}");
+                assert!(!said.contains(random), "{mistake}: {said}");
+            }
+        }
+    }
+    let logged = || portolan.log().matches("is not taken in").count() >= 4;
+    wait_until("all is logged", PATIENCE, || logged().then_some(()));
+    assert!(!portolan.log().contains(random), "{}", portolan.log());
+}
+
+#[test]
+fn what_is_wrong_with_files_is_told_to_no_stranger() {
+    let tokens = Tokens::new("[http]\nloopback_writes = false\n");
+    let operator = tokens.add("operator", "admin = true");
+    let auth = tokens.add("auth-team", "write = [\"auth\"]");
+    let portolan = tokens.start();
+    assert_eq!(portolan.get("/readyz").expect(200).body, "ready\n");
+    let path = tokens.file();
+    fs::write(&path, "[zone]\nttl = \"soon\"\n").unwrap();
+    operator.post(&portolan, "/v1/reload", &json!({})).expect(200);
+    let told = format!("{}, line 2: ", path.display());
+    let ready = operator.request(&portolan, "GET", "/readyz", "").expect(200).body;
+    assert!(ready.starts_with("ready\n") && ready.contains(&told), "{ready}");
+    for ready in [portolan.get("/readyz"), auth.request(&portolan, "GET", "/readyz", "")] {
+        assert_eq!(ready.expect(200).body, "ready\nnot taken in: 1, which `portolan reload` tells\n");
+    }
 }
 
 #[test]

@@ -21,7 +21,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..operation("get", "/healthz", "health", "registry", "Whether the process answers")
     },
     Operation {
-        answers: &[text(200, "They are; says also which files are not taken in", PLAIN)],
+        answers: &[text(
+            200,
+            "They are; says also how many files are not taken in, and to admins and on its own machine which",
+            PLAIN,
+        )],
         problems: &[EVERY, &[Kind::StoreFailed]],
         ..operation("get", "/readyz", "readiness", "registry", "Whether changes are taken and saved")
     },
