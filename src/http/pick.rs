@@ -19,7 +19,7 @@ use super::select::Selection;
 use super::watch;
 
 /// Candidates that are looked at while others wait: some hundred microseconds. For more, a request takes its turn.
-const AT_ONCE: usize = 1_000;
+pub(super) const AT_ONCE: usize = 1_000;
 /// Counts of rounds. Where two queries meet in one, each skips what the other takes: seldom, and then both still go
 /// around.
 const ROUNDS: usize = 1_024;

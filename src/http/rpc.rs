@@ -1,7 +1,7 @@
 //! JSON-RPC 2.0: the registry's methods over HTTP (`POST /rpc`) and over a WebSocket (`GET /ws`).
 //!
-//! `message` has the envelopes, to the letter of the specification, and `socket` takes them over a WebSocket; doors to
-//! other registries use both with methods of their own. `methods` is the table of ours: `caller` does what they say with
+//! `message` has the envelopes, to the letter of the specification, `socket` takes them over a WebSocket, and `spent` says
+//! when a batch has been answered enough; doors to other registries use all three with methods of their own. `methods` is the table of ours: `caller` does what they say with
 //! what `params` tell (`write`, `look`), and `discover` describes them. With a WebSocket comes a `session`, which may own
 //! instances (`claims`) and be told of changes (`watch`).
 //!
@@ -19,6 +19,7 @@ mod methods;
 mod params;
 mod session;
 mod socket;
+mod spent;
 mod watch;
 mod write;
 
@@ -45,6 +46,7 @@ use message::{dispatch, refusal};
 pub(super) use claims::Claims;
 pub(super) use message::{Answer, Call, Methods, Outcome, Params};
 pub(super) use socket::{Line, open};
+pub(super) use spent::Spent;
 
 /// Where calls are posted.
 pub(super) const PATH: &str = "/rpc";

@@ -2,6 +2,7 @@
 //! floods nor who never reads keeps others waiting.
 
 use std::io::{Read, Write};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -43,6 +44,31 @@ fn is_as_it_was(portolan: &Portolan) {
 
 fn call(id: u64, method: &str, params: &Value) -> Value {
     json!({"jsonrpc": "2.0", "method": method, "params": params, "id": id})
+}
+
+/// A registry where no request may last long.
+fn impatient() -> Portolan {
+    Launch::new().env("PORTOLAN_HTTP_REQUEST_TIMEOUT", "2s").start()
+}
+
+/// So many instances of a service.
+fn crowd(portolan: &Portolan, instances: usize) {
+    let all: Vec<_> =
+        (0..instances).map(|n| json!({"service": "auth", "instance": format!("a{n}"), "port": 80})).collect();
+    for some in all.chunks(1000) {
+        portolan.post("/v1/heartbeat", &json!(some)).expect(200);
+    }
+}
+
+/// Somebody who sends the same again and again and reads nothing, until it is cut off, or nothing more is taken.
+fn flood(portolan: &Portolan, path: &'static str, text: String) -> JoinHandle<ByHand> {
+    let to = portolan.http;
+    std::thread::spawn(move || {
+        let mut deaf = ByHand::open(to, path);
+        let messages = frame(&text).repeat(100);
+        let _ = (0..1000).try_for_each(|_| deaf.0.write_all(&messages));
+        deaf
+    })
 }
 
 #[test]
@@ -229,30 +255,17 @@ fn the_plexus_door_answers_every_mistake_and_goes_on() {
 
 #[test]
 fn who_floods_or_never_reads_keeps_nobody_waiting_and_takes_little() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let file = folder.path().join("portolan.toml");
-    std::fs::write(&file, "[http]\nrequest_timeout = \"2s\"\n").unwrap();
-    let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
+    let portolan = impatient();
     let before = portolan.resident();
-    let flood = |path: &'static str, text: String| {
-        let to = portolan.http;
-        std::thread::spawn(move || {
-            let mut deaf = ByHand::open(to, path);
-            let messages = frame(&text).repeat(100);
-            // Until it is cut off, or nothing more is taken.
-            let _ = (0..1000).try_for_each(|_| deaf.0.write_all(&messages));
-            deaf
-        })
-    };
     let list = call(1, "registry.list", &json!([])).to_string();
     let watch = call(1, "registry.watch", &json!([])).to_string();
     let floods = [
-        flood("/", list.clone()),
-        flood("/", call(1, "registry_list", &json!([])).to_string()),
-        flood("/ws", list),
-        flood("/ws", watch),
-        flood("/ws", "{".to_owned() + &" ".repeat(1000)),
-        flood("/ws", call(1, "registry.waitFor", &json!(["nobody"])).to_string()),
+        flood(&portolan, "/", list.clone()),
+        flood(&portolan, "/", call(1, "registry_list", &json!([])).to_string()),
+        flood(&portolan, "/ws", list),
+        flood(&portolan, "/ws", watch),
+        flood(&portolan, "/ws", "{".to_owned() + &" ".repeat(1000)),
+        flood(&portolan, "/ws", call(1, "registry.waitFor", &json!(["nobody"])).to_string()),
     ];
     let mut slowest = Duration::ZERO;
     for _ in 0..50 {
@@ -270,6 +283,38 @@ fn who_floods_or_never_reads_keeps_nobody_waiting_and_takes_little() {
         (open.parse::<usize>().unwrap() <= 1).then_some(())
     });
     drop(deaf);
+}
+
+#[test]
+fn a_small_batch_of_reads_takes_little_also_of_a_large_service() {
+    let portolan = Portolan::start(&[]);
+    crowd(&portolan, 1000);
+    let before = portolan.resident_most();
+    let batch = |method: &str, params: Value| json!((0..500).map(|id| call(id, method, &params)).collect::<Vec<_>>());
+    let answered = |replies: &Value| {
+        let replies = replies.as_array().unwrap();
+        assert_eq!(replies.len(), 500);
+        replies.iter().filter(|reply| reply["error"].is_null()).count()
+    };
+    let posted = |path: &str, batch: &Value| answered(&portolan.post(path, batch).expect(200).json());
+    let mut hub = WebSocket::open(portolan.http, "/");
+    assert_eq!(posted("/api", &batch("locate_service", json!(["auth"]))), 1);
+    assert_eq!(posted("/api", &batch("locate_service", json!(["au*"]))), 1);
+    assert_eq!(posted("/rpc", &batch("registry.list", json!({"limit": 1000}))), 1);
+    assert_eq!(posted("/rpc", &batch("rpc.discover", json!([]))), 10);
+    assert_eq!(answered(&hub.call(&batch("registry.list", json!([])))), 1);
+    let grown = portolan.resident_most() - before;
+    assert!(grown < 64 << 20, "{grown} octets were taken");
+    // What changes something is done, however much was read before.
+    let batch = json!([
+        call(1, "locate_service", &json!(["auth"])),
+        call(2, "locate_service", &json!(["auth"])),
+        call(3, "ping", &json!(["shop", "10.0.0.7", 80])),
+    ]);
+    let replies = portolan.post("/api", &batch).expect(200).json();
+    assert_eq!(replies[0]["result"].as_array().unwrap().len(), 1000);
+    assert_eq!(replies[1]["error"]["data"]["type"], "/problems/too-many");
+    assert_eq!(replies[2]["result"], true);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, unknown_para
 use crate::http::handover::Handover;
 use crate::http::principal::Principal;
 use crate::http::respond::{Refused, problem_of};
-use crate::http::rpc::{Answer, Call, Line, Methods, Outcome, Params, open};
+use crate::http::rpc::{Answer, Call, Line, Methods, Outcome, Params, Spent, open};
 use crate::http::{Edge, about};
 use crate::registry::{Applied, Condition, Operation, Refusal};
 use crate::service::{Lease, Origin};
@@ -125,8 +125,11 @@ impl Methods for Hub {
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
         let hub = self.renewed().unwrap_or_else(|| self.clone());
         let mut outcomes = Vec::with_capacity(calls.len());
+        let mut spent = Spent::default();
         for call in calls {
-            outcomes.push(hub.obey(call).await);
+            outcomes.push(hub.obey(call, &mut spent).await);
+            // A batch takes its time; others have theirs.
+            tokio::task::consume_budget().await;
         }
         outcomes
     }
@@ -153,15 +156,15 @@ impl Hub {
         Some(Self { principal: self.edge.guard.renewed(&self.principal)?, ..self.clone() })
     }
 
-    async fn obey(&self, call: Call) -> Outcome {
+    async fn obey(&self, call: Call, spent: &mut Spent) -> Outcome {
         let Some(asked) = Asked::of(&call.method) else {
             return Err(call.unknown("the methods are registry.register, list, get, update, delete, ping and reload"));
         };
         let Call { method, params, .. } = call;
         match asked {
-            Asked::Result(verb) => self.content(verb, params).await.map(Answer::from),
+            Asked::Result(verb) => self.content(verb, params, spent).await.map(Answer::from),
             Asked::Subscription(verb) => {
-                let content = self.content(verb, params).await?;
+                let content = self.content(verb, params, spent).await?;
                 Ok(self.told(&method, [item(&format!("registry.{}", verb.name), &content), done()]))
             }
             Asked::Call => {
@@ -178,7 +181,7 @@ impl Hub {
                 };
                 let dotted = if called.contains('.') { called } else { format!("registry.{called}") };
                 let content = match Asked::of(&dotted) {
-                    Some(Asked::Result(verb)) => self.content(verb, inner).await,
+                    Some(Asked::Result(verb)) => self.content(verb, inner, spent).await,
                     _ => Err(Problem::new(Kind::NoSuchMethod, "there is no such method of the registry")),
                 };
                 Ok(match content {
@@ -204,9 +207,12 @@ impl Hub {
         Answer { result: number.into(), then: items.into_iter().map(notification).collect() }
     }
 
-    async fn content(&self, verb: Verb, params: Params) -> Result<Value, Problem> {
+    async fn content(&self, verb: Verb, params: Params, spent: &mut Spent) -> Result<Value, Problem> {
         if matches!(verb.name, "register" | "update" | "delete" | "ping") {
             self.edge.check_write(&self.principal, verb.name)?;
+        }
+        if matches!(verb.name, "list" | "get") {
+            spent.check()?;
         }
         let mut params = params.named(verb.params)?;
         params.retain(|(_, value)| *value != Json::Null);
@@ -214,9 +220,10 @@ impl Hub {
             "register" => self.register(Json::Object(params).read()?).await,
             "list" => {
                 let Wanted { active_only } = Json::Object(params).read()?;
-                let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
-                let looking = move || all(&state, &grant, active_only.unwrap_or(true));
-                let backends = self.edge.surveying.take(looking).await??;
+                let (edge, grant) = (Arc::clone(&self.edge), self.principal.grant.clone());
+                let look = move || all(&edge.registry.state(), &grant, active_only.unwrap_or(true));
+                let backends = self.edge.surveying.take(look).await??;
+                spent.shown += backends.len();
                 Ok(json!({"type": "backends", "backends": backends}))
             }
             "update" => self.update(params).await,
@@ -228,6 +235,7 @@ impl Hub {
                 let Named { name } = Json::Object(params).read()?;
                 match other {
                     "get" => {
+                        spent.shown += 1;
                         let state = self.edge.registry.state();
                         let found = found(&state, &name);
                         found.map_or(Ok(()), |found| self.principal.check_read(found.id().service_type()))?;

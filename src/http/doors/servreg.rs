@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 
 use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, TxtValue};
 use crate::http::Edge;
+use crate::http::pick::AT_ONCE;
 use crate::http::principal::Principal;
 use crate::http::respond::problem_of;
-use crate::http::rpc::{Call, Methods, Outcome, Params, posted};
+use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted};
 use crate::registry::{Condition, Operation, Slot, State as Published};
 use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType, Transport};
 use crate::tokens::Grant;
@@ -73,13 +74,16 @@ impl Methods for Caller<'_> {
 
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(calls.len());
+        let mut spent = Spent::default();
         for call in calls {
             let result = match call.method.as_str() {
                 "ping" => self.ping(call.params).await,
-                "locate_service" => self.locate(call.params).await,
+                "locate_service" => self.locate(call.params, &mut spent).await.map(Value::Array),
                 _ => Err(call.unknown("the methods are ping and locate_service")),
             };
             outcomes.push(result.map(Into::into));
+            // A batch takes its time; others have theirs.
+            tokio::task::consume_budget().await;
         }
         outcomes
     }
@@ -161,22 +165,35 @@ impl Caller<'_> {
     }
 
     /// `locate_service(name)`: every instance that is up, of every service that matches.
-    async fn locate(&self, params: Params) -> Result<Value, Problem> {
+    async fn locate(&self, params: Params, spent: &mut Spent) -> Result<Vec<Value>, Problem> {
+        spent.check()?;
         let Wanted { name } = Json::Object(params.named(&["name"])?).read()?;
-        let state = self.edge.registry.state();
-        if !Glob::is_pattern(&name) {
-            // A name that cannot be is that of no service.
-            let Ok(over_tcp) = ServiceType::of_name(&name) else { return Ok(json!([])) };
-            let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
-            self.principal.check_read(&over_tcp)?;
-            let types = [Some(over_tcp), over_udp];
-            let candidates = types.iter().flatten().flat_map(|wanted| state.of_type(wanted));
-            return Ok(found(candidates, &self.principal.grant, |_| true));
+        let found = if Glob::is_pattern(&name) { self.matching(&name).await? } else { self.of_service(&name).await? };
+        spent.shown += found.len();
+        Ok(found)
+    }
+
+    async fn of_service(&self, name: &str) -> Result<Vec<Value>, Problem> {
+        // A name that cannot be is that of no service.
+        let Ok(over_tcp) = ServiceType::of_name(name) else { return Ok(Vec::new()) };
+        let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
+        self.principal.check_read(&over_tcp)?;
+        let types: Arc<[_]> = [Some(over_tcp), over_udp].into_iter().flatten().collect();
+        let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
+        if of_types(&state, &types).nth(AT_ONCE).is_none() {
+            return Ok(found(of_types(&state, &types), &grant, |_| true));
         }
-        let pattern = Glob::new(&name);
-        // To match a pattern takes a look at all.
-        let grant = self.principal.grant.clone();
-        self.edge.surveying.take(move || found(state.after(None), &grant, |name| pattern.matches(name))).await
+        drop(state);
+        let edge = Arc::clone(self.edge);
+        let look = move || found(of_types(&edge.registry.state(), &types), &grant, |_| true);
+        self.edge.surveying.take(look).await
+    }
+
+    /// To match a pattern takes a look at all.
+    async fn matching(&self, pattern: &str) -> Result<Vec<Value>, Problem> {
+        let (pattern, edge, grant) = (Glob::new(pattern), Arc::clone(self.edge), self.principal.grant.clone());
+        let look = move || found(edge.registry.state().after(None), &grant, |name| pattern.matches(name));
+        self.edge.surveying.take(look).await
     }
 }
 
@@ -250,12 +267,16 @@ fn is_own(instance: &Instance) -> bool {
         || url.is_some_and(|url| InstanceName::of_name(url).is_ok_and(|named| named == *instance.id().instance()))
 }
 
+fn of_types<'a>(state: &'a Published, types: &'a [ServiceType]) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> {
+    types.iter().flat_map(|wanted| state.of_type(wanted))
+}
+
 /// What is up of services whose names are meant, and which are shown, as clients want it: the lowest priority first.
 fn found<'a>(
     candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>,
     grant: &Grant,
     is_meant: impl Fn(&str) -> bool,
-) -> Value {
+) -> Vec<Value> {
     let up = candidates.map(|(_, slot)| slot.effective()).filter(|instance| instance.is_served());
     let meant = up.filter(|instance| is_meant(instance.registration.service_name()));
     let meant = meant.filter(|instance| grant.may_read(instance.id().service_type()));

@@ -14,11 +14,11 @@ use crate::registry::{Condition, Operation, Refusal};
 use crate::service::{InstanceId, Origin};
 
 use super::discover;
-use super::look::Spent;
 use super::message::{Call, Methods, Outcome};
 use super::methods::{Does, Method};
 use super::params::{Named, known, no_params, pairs};
 use super::session::Session;
+use super::spent::Spent;
 use super::write::Write;
 
 /// Somebody, over one transport.
@@ -41,7 +41,8 @@ enum Task {
     Watch(Pairs),
     Unwatch(u64),
     Reload,
-    Say(Value),
+    Ping,
+    Discover,
 }
 
 impl Methods for Caller {
@@ -130,8 +131,8 @@ impl Caller {
                 Ok(Task::Unwatch(Json::Object(params).read::<Watch>()?.subscription))
             }
             Does::Reload => no_params(&params).map(|()| Task::Reload),
-            Does::Ping => no_params(&params).map(|()| Task::Say("pong".into())),
-            Does::Discover => no_params(&params).map(|()| Task::Say(discover::document())),
+            Does::Ping => no_params(&params).map(|()| Task::Ping),
+            Does::Discover => no_params(&params).map(|()| Task::Discover),
         }
     }
 
@@ -154,7 +155,11 @@ impl Caller {
             Task::Watch(query) => Ok(self.watching()?.watches.begin(&self.edge, &self.principal, query)?.into()),
             Task::Unwatch(number) => Ok(self.watching()?.watches.end(number).into()),
             Task::Reload => self.edge.reload(&self.principal).await.map(|reloaded| written(&reloaded)),
-            Task::Say(answer) => Ok(answer),
+            Task::Ping => Ok("pong".into()),
+            Task::Discover => {
+                spent.shown += discover::COST;
+                Ok(discover::document())
+            }
             Task::Write(_) => unreachable!("applied with its kind"),
         }
     }

@@ -6,6 +6,8 @@ use super::methods::{METHODS, Method, Param};
 
 /// The version of OpenRPC that it is written by.
 const OPENRPC: &str = "1.3.2";
+/// Instances that are as long as the document: it has some ten thousand octets, and several times that until it is text.
+pub(super) const COST: usize = 100;
 
 /// The document.
 pub(super) fn document() -> Value {

@@ -5,35 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{Filter, Kind, LIMIT_MAX, Page, Problem};
+use crate::api::{Filter, Kind, Page, Problem};
 use crate::http::select::Selection;
 use crate::http::{listing, pick, wait};
 
 use super::caller::Caller;
+use super::spent::Spent;
 
-/// Instances that one message is answered with before it is told that this is enough, as many as a page has: a batch
-/// of lists would be as long as a client likes, and is not written as it is taken.
-const SHOWN_MAX: usize = LIMIT_MAX;
 /// How long to wait for a service, without a wish.
 const WAIT: Duration = Duration::from_secs(15);
-
-/// What one message has cost.
-#[derive(Debug, Default)]
-pub(super) struct Spent {
-    pub(super) shown: usize,
-    waited: Duration,
-}
-
-impl Spent {
-    /// Whether there may be more.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        if self.shown < SHOWN_MAX {
-            return Ok(());
-        }
-        let detail = format!("this batch has been answered with {SHOWN_MAX} instances; ask for the rest in another");
-        Err(Problem::new(Kind::TooMany, detail))
-    }
-}
 
 impl Caller {
     /// What the filter means, after the wait that it has.
