@@ -97,13 +97,17 @@ pub(super) async fn until_listed(
         let why = format!("is too long; at most {longest} is allowed, as http.request_timeout is {limit}");
         return Err(invalid_parameter("wait", &why));
     }
-    // Before the first look, so that no change falls between.
-    let mut changes = edge.registry.subscribe();
-    if is_listed(edge, selection).await? || time.is_zero() {
+    if time.is_zero() {
         return Ok(());
     }
+    // Of a large service the first look already waits, for its turn.
     let busy = || Problem::new(Kind::Busy, "too many requests wait already; ask again a little later, or without wait");
     let _place = edge.waiters.enter(sender).ok_or_else(busy)?;
+    // Before the first look, so that no change falls between.
+    let mut changes = edge.registry.subscribe();
+    if is_listed(edge, selection).await? {
+        return Ok(());
+    }
     tokio::select! {
         found = timeout(time, until_changed(edge, selection, &mut changes)) => found.unwrap_or(Ok(())),
         () = edge.stop.cancelled() => Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down")),

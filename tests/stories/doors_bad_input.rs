@@ -318,6 +318,27 @@ fn a_small_batch_of_reads_takes_little_also_of_a_large_service() {
 }
 
 #[test]
+fn who_floods_with_calls_that_wait_in_a_large_registry_takes_little() {
+    let portolan = impatient();
+    crowd(&portolan, 2000);
+    let before = portolan.resident();
+    let wait = call(1, "registry.list", &json!({"wait": "1800ms", "instance": "nobody"})).to_string();
+    let floods: Vec<_> = (0..4).map(|_| flood(&portolan, "/ws", wait.clone())).collect();
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let start = Instant::now();
+        let picked = portolan.get("/v1/instances?pick=random").expect(200).json();
+        assert_eq!(picked["instances"].as_array().unwrap().len(), 1);
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(2), "somebody else's pick took {slowest:?}");
+    let deaf: Vec<_> = floods.into_iter().map(|flood| flood.join().unwrap()).collect();
+    let grown = portolan.resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} octets were kept for them");
+    drop(deaf);
+}
+
+#[test]
 fn what_is_no_message_closes_a_door_in_words() {
     let portolan = Portolan::start(&[]);
     let closed = |octets: &[u8]| {

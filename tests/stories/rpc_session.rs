@@ -258,3 +258,22 @@ fn an_idle_session_costs_little() {
     assert!(each < 20_000, "{each} octets each");
     drop((first, all));
 }
+
+#[test]
+fn so_many_calls_of_a_socket_wait_and_what_does_not_wait_goes_on() {
+    let portolan = Portolan::start(&[]);
+    let mut socket = WebSocket::open(portolan.http, "/ws");
+    for id in 0..40 {
+        socket.say(&call(id, "registry.waitFor", &json!(["web", "20s"])).to_string());
+    }
+    for id in 32..40 {
+        let refused = socket.hear();
+        assert_eq!((&refused["id"], &refused["error"]["data"]["type"]), (&json!(id), &json!("/problems/busy")));
+    }
+    assert_eq!(socket.call(&call(40, "registry.ping", &json!([])))["id"], 40);
+    portolan.heartbeat(&json!({"service": "web", "instance": "w1", "port": 80}));
+    for _ in 0..32 {
+        assert_eq!(socket.hear()["result"]["instances"][0]["instance"], "w1");
+    }
+    assert_eq!(socket.call(&call(41, "registry.waitFor", &json!(["web"])))["result"]["instances"][0]["instance"], "w1");
+}

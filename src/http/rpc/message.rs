@@ -94,6 +94,16 @@ impl Document {
         !self.is_batch && matches!(&self.items[..], [Ok(call)] if M::waits(call))
     }
 
+    /// What is said to a call that stands alone, and is not done.
+    pub(in crate::http) fn refuse<M: Methods>(mut self, problem: Problem) -> Said {
+        let reply = match self.items.pop() {
+            Some(Ok(Call { id: Some(id), .. })) => Some(reply::<M>(id, Err(problem))),
+            Some(Err(refusal)) => Some(refusal),
+            _ => None,
+        };
+        Said { reply, then: Vec::new() }
+    }
+
     pub(in crate::http) async fn answer<M: Methods>(self, methods: &M) -> Said {
         let mut calls = Vec::with_capacity(self.items.len());
         let mut expected = Vec::with_capacity(self.items.len());

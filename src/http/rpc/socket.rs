@@ -30,6 +30,8 @@ const MESSAGE_MAX: usize = 256 << 10;
 const READ_BUFFER: usize = 4096;
 /// Renewals of what a session owns within its lease: two may be late.
 const RENEWALS: u32 = 3;
+/// Calls of one socket that wait, at most: as many as it may have watches.
+const WAITING_MAX: usize = 32;
 /// How long a client has to close its end, too.
 const LINGER: Duration = Duration::from_secs(1);
 /// Octets of the reason in a close frame, at most (RFC 6455 §5.5.1).
@@ -85,7 +87,7 @@ struct Link<L> {
     share: Share,
     line: L,
     renewing: Interval,
-    /// Calls that wait, of which `wait` lets in so many.
+    /// Calls that wait, and answers of such that have not been sent.
     waiting: JoinSet<Written>,
 }
 
@@ -191,6 +193,9 @@ impl<L: Line> Link<L> {
             Err(too_many) => refused::<L>(too_many.into()),
             Ok(held) => match Document::read::<L>(octets) {
                 Err(reply) => Said { reply: Some(reply), then: Vec::new() },
+                Ok(document) if document.waits::<L>() && self.waiting.len() >= WAITING_MAX => {
+                    document.refuse::<L>(busy())
+                }
                 Ok(document) if document.waits::<L>() => {
                     let (line, share) = (self.line.clone(), self.share.clone());
                     self.waiting.spawn(async move {
@@ -254,6 +259,12 @@ impl Written {
 
 fn refused<L: Line>(problem: Problem) -> Said {
     Said { reply: Some(refusal::<L>(problem)), then: Vec::new() }
+}
+
+/// Not to read on instead would hold up what does not wait.
+fn busy() -> Problem {
+    let detail = format!("{WAITING_MAX} calls of this connection wait already, which is the limit; open another");
+    Problem::new(Kind::Busy, detail)
 }
 
 fn unknown() -> End {
