@@ -35,6 +35,7 @@ mod octets;
 mod openapi;
 mod pages;
 mod pick;
+mod places;
 mod principal;
 mod protocol;
 mod read;
@@ -75,10 +76,10 @@ use doors::{plexus, registro, servreg};
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
+use places::Places;
 use routed::Routed;
 use rpc::Claims;
 use turn::Turn;
-use wait::Waiters;
 use watch::Watchers;
 
 pub use access_log::{AccessLog, LogFormat};
@@ -115,8 +116,8 @@ pub struct Config {
     pub connections: usize,
     /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
     pub connections_per_client: usize,
-    /// Watchers (`GET /v1/watch`), at most; further ones are refused. Each keeps a connection, or a part of one over
-    /// HTTP/2, so that there should be fewer of them than of connections.
+    /// Watchers (`GET /v1/watch`, `registry.watch`), at most, half of them from one address (of IPv6, one /64); further
+    /// ones are refused. Over HTTP/1.1 each keeps a connection, so that there should be fewer of them than of these.
     pub watchers: usize,
     /// How long a request may take, its body included; one that waits (`wait=`) may wait nine tenths of it.
     #[serde(with = "humantime_serde")]
@@ -156,7 +157,7 @@ pub struct Http {
     requests: Requests,
     connections: Connections,
     watchers: Arc<Watchers>,
-    waiters: Waiters,
+    waiters: Places,
     access_log: Option<AccessLog>,
 }
 
@@ -167,7 +168,7 @@ impl Http {
         let for_calls = listen::bind_for_calls(&rpc.listen)?;
         let connections =
             Connections::new(config.connections, config.connections_per_client, Octets::new(config.body_limit));
-        let (requests, waiters) = (Requests::new(), Waiters::default());
+        let (requests, waiters) = (Requests::new(), wait::places());
         let watchers = Arc::new(Watchers::new(config.watchers));
         let access_log = match config.access_log.as_path() {
             none if none.as_os_str().is_empty() => None,
@@ -307,7 +308,7 @@ struct Edge {
     listing: Mutex<()>,
     looking: Turn,
     rounds: Rounds,
-    waiters: Waiters,
+    waiters: Places,
     surveying: Turn,
     requests: Requests,
     watchers: Arc<Watchers>,

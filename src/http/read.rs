@@ -126,7 +126,7 @@ mod tests {
     use super::super::audit::Audit;
     use super::super::pick::Rounds;
     use super::super::turn::Turn;
-    use super::super::wait::Waiters;
+    use super::super::wait;
     use super::super::watch::Watchers;
     use super::super::{Config, NameServer, Neighbours, Reloader, guard};
     use super::*;
@@ -188,7 +188,7 @@ mod tests {
             listing: Mutex::default(),
             looking: Turn::default(),
             rounds: Rounds::default(),
-            waiters: Waiters::default(),
+            waiters: wait::places(),
             surveying: Turn::default(),
             requests: Requests::new(),
             watchers: Arc::new(Watchers::new(config.watchers)),

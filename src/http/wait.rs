@@ -3,9 +3,9 @@
 //! Who waits is told of changes by the registry and looks at those alone, not at all that is listed. It looks no
 //! more often than every few milliseconds, so that a thousand who wait do not burden those who register.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -13,9 +13,10 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{sleep, timeout};
 
 use crate::api::{Kind, Problem, invalid_parameter};
-use crate::service::{Change, InstanceId, network};
+use crate::service::{Change, InstanceId};
 
 use super::pick::look;
+use super::places::Places;
 use super::select::Selection;
 use super::{Config, Edge};
 
@@ -26,48 +27,9 @@ const WAITERS_PER_CLIENT: usize = 250;
 /// From one look at changes to the next.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Who waits, by client. Clones count together.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Waiters(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A request that is counted until this is dropped.
-struct Place {
-    waiters: Waiters,
-    client: IpAddr,
-}
-
-impl Waiters {
-    /// A place, unless there is none for this client.
-    fn enter(&self, address: IpAddr) -> Option<Place> {
-        let client = network(address);
-        let mut counts = self.counts();
-        let (all, own) = (counts.values().sum::<usize>(), counts.get(&client).copied().unwrap_or_default());
-        if all >= WAITERS_MAX || own >= WAITERS_PER_CLIENT {
-            return None;
-        }
-        counts.insert(client, own + 1);
-        Some(Place { waiters: self.clone(), client })
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.counts().values().sum()
-    }
-
-    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Whoever panicked left the map whole: every change of it is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.waiters.counts();
-        match counts.get(&self.client) {
-            Some(&own) if own > 1 => counts.insert(self.client, own - 1),
-            _ => counts.remove(&self.client),
-        };
-    }
+/// For all requests that wait.
+pub(super) fn places() -> Places {
+    Places::new(WAITERS_MAX, WAITERS_PER_CLIENT)
 }
 
 /// What came since the last look.
@@ -101,8 +63,9 @@ pub(super) async fn until_listed(
         return Ok(());
     }
     // Of a large service the first look already waits, for its turn.
-    let busy = || Problem::new(Kind::Busy, "too many requests wait already; ask again a little later, or without wait");
-    let _place = edge.waiters.enter(sender).ok_or_else(busy)?;
+    let busy =
+        |_| Problem::new(Kind::Busy, "too many requests wait already; ask again a little later, or without wait");
+    let _place = edge.waiters.enter(sender).map_err(busy)?;
     // Before the first look, so that no change falls between.
     let mut changes = edge.registry.subscribe();
     if is_listed(edge, selection).await? {

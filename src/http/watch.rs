@@ -13,6 +13,7 @@ mod following;
 mod frames;
 mod stream;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -20,7 +21,6 @@ use axum::extract::{Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::{Event, Filter, Instance, Kind, News, Position, Problem, invalid_parameter, unknown_parameter};
 use crate::metrics::Counter;
@@ -34,6 +34,7 @@ use self::stream::{Stream, Watching};
 pub(super) use self::following::Following;
 
 use super::Edge;
+use super::places::{Full, Place, Places};
 use super::principal::Principal;
 use super::read::Pairs;
 use super::respond::Refused;
@@ -48,8 +49,7 @@ const PARAMETERS: &str = "service, instance, version, status, served, tag, txt.K
 /// All who watch over HTTP.
 #[derive(Debug)]
 pub(super) struct Watchers {
-    places: Arc<Semaphore>,
-    most: usize,
+    places: Places,
     frames: Frames,
     /// How often one was told to list again.
     lost: Counter,
@@ -100,14 +100,17 @@ pub(super) fn read(last: Option<&str>, query: Pairs) -> Result<(Option<Position>
 
 impl Watchers {
     pub(super) fn new(most: usize) -> Self {
-        let places = Arc::new(Semaphore::new(most));
-        Self { places, most, frames: Frames::default(), lost: Counter::default() }
+        // Half is left to others, whoever is first.
+        Self { places: Places::new(most, most.div_ceil(2)), frames: Frames::default(), lost: Counter::default() }
     }
 
     /// A place that is taken until it is dropped.
-    fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let detail = format!("there are {} watchers, which is the limit (http.watchers)", self.most);
+    fn enter(&self, address: IpAddr) -> Result<Place, Problem> {
+        self.places.enter(address).map_err(|full| {
+            let detail = match full {
+                Full::ForAll => "there are as many watchers as there may be (http.watchers)",
+                Full::ForClient => "this client has as many watchers as one may have (half of http.watchers)",
+            };
             Problem::new(Kind::Busy, detail)
         })
     }
@@ -115,8 +118,7 @@ impl Watchers {
     pub(super) fn name_metrics(watchers: &Arc<Self>, metrics: &mut Metrics) {
         let counted = Arc::clone(watchers);
         metrics.collect(move |page| {
-            let watching = counted.most - counted.places.available_permits();
-            page.gauge("http_watchers", "Clients that watch over HTTP", [([], watching)])?;
+            page.gauge("http_watchers", "Clients that watch over HTTP", [([], counted.places.count())])?;
             page.counter(
                 "http_lost_watchers",
                 "Watchers that were told to list again: they were too slow, or away for too long",

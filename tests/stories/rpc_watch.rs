@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::support::websocket_by_hand::ByHand;
 use crate::support::{Launch, Portolan, WebSocket, wait_until};
@@ -176,4 +178,24 @@ fn watches_are_for_who_has_a_session_and_have_a_bound() {
     wait_until("they are over", PATIENCE, || {
         portolan.get("/metrics").body.contains("portolan_http_watchers 0\n").then_some(())
     });
+}
+
+#[tokio::test]
+async fn one_client_leaves_watches_for_others() {
+    let portolan = Launch::new().env("PORTOLAN_HTTP_WATCHERS", "40").start();
+    let watches = |count| json!((0..count).map(|id| call(id, "registry.watch", &json!([]))).collect::<Vec<_>>());
+    let refused = |reply: &&Value| reply["error"]["data"]["type"] == "/problems/busy";
+    let mut socket = WebSocket::open(portolan.http, "/ws");
+    let replies = socket.call(&watches(30));
+    let refused: Vec<_> = replies.as_array().unwrap().iter().filter(refused).collect();
+    assert_eq!(refused.len(), 30 - 40 / 2);
+    assert!(refused[0]["error"]["data"]["detail"].as_str().unwrap().contains("half of http.watchers"), "{refused:?}");
+    portolan.get("/v1/watch").expect(503);
+    let other = TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = other.connect(portolan.http).await.unwrap();
+    other.write_all(b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut status = [0; 12];
+    other.read_exact(&mut status).await.unwrap();
+    assert_eq!(std::str::from_utf8(&status), Ok("HTTP/1.1 200"));
 }

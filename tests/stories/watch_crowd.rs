@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// A registry that so many may watch from one address.
 fn start(watchers: usize) -> Portolan {
     let most = (watchers + 100).to_string();
-    let launch = Launch::new().env("PORTOLAN_HTTP_WATCHERS", &most).env("PORTOLAN_HTTP_CONNECTIONS", &most);
+    // One address has half of them.
+    let launch = Launch::new().env("PORTOLAN_HTTP_WATCHERS", &(2 * watchers).to_string());
+    let launch = launch.env("PORTOLAN_HTTP_CONNECTIONS", &most);
     launch.env("PORTOLAN_HTTP_CONNECTIONS_PER_CLIENT", &most).start()
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::api::{Event, Filter, Position, Problem};
 use crate::http::Edge;
+use crate::http::places::Place;
 use crate::http::principal::Principal;
 use crate::http::select::Selection;
 use crate::registry::{Announced, History, Watch};
@@ -21,7 +20,7 @@ pub(in crate::http) struct Following {
     principal: Principal,
     changes: Watch,
     selection: Selection,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Following {
@@ -33,7 +32,7 @@ impl Following {
         since: Option<Position>,
     ) -> Result<Self, Problem> {
         let selection = Selection::new(filter, principal)?;
-        let place = edge.watchers.enter()?;
+        let place = edge.watchers.enter(principal.sender)?;
         let history = since.and_then(|since| since.history).map(History);
         let changes = edge.registry.watch(history, since.map(|since| Revision(since.revision)));
         Ok(Self { edge: Arc::clone(edge), principal: principal.clone(), changes, selection, _place: place })
