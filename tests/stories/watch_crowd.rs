@@ -15,11 +15,12 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A registry that so many may watch from one address.
 fn start(watchers: usize) -> Portolan {
-    let most = (watchers + 100).to_string();
+    // With some that are gone, which the registry need not have noticed.
+    let most = watchers + 100;
     // One address has half of them.
-    let launch = Launch::new().env("PORTOLAN_HTTP_WATCHERS", &(2 * watchers).to_string());
-    let launch = launch.env("PORTOLAN_HTTP_CONNECTIONS", &most);
-    launch.env("PORTOLAN_HTTP_CONNECTIONS_PER_CLIENT", &most).start()
+    let launch = Launch::new().env("PORTOLAN_HTTP_WATCHERS", &(2 * most).to_string());
+    let launch = launch.env("PORTOLAN_HTTP_CONNECTIONS", &most.to_string());
+    launch.env("PORTOLAN_HTTP_CONNECTIONS_PER_CLIENT", &most.to_string()).start()
 }
 
 /// A client that looks at the numbers of events alone, so that a thousand of them leave the registry some time.
