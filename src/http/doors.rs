@@ -10,7 +10,7 @@ pub(super) mod servreg;
 
 use crate::http::Edge;
 use crate::http::principal::Principal;
-use crate::registry::{Applied, Condition, Operation, Refusal};
+use crate::registry::{Applied, Condition, Operation, Refusal, Slot, State};
 use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType, Transport};
 
 impl Edge {
@@ -25,11 +25,21 @@ impl Edge {
     }
 }
 
-/// The same over TCP, which a door's own are, and over UDP.
+/// A service over TCP, which a door's own are, and over UDP.
+fn over_any_transport(over_tcp: &ServiceType) -> impl Iterator<Item = ServiceType> + use<> {
+    let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
+    [Some(over_tcp.clone()), over_udp].into_iter().flatten()
+}
+
+/// An instance by its name over TCP, and over UDP.
 fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
-    let over_udp = ServiceType::new(id.service_type().service(), Some(Transport::Udp)).ok();
-    let over_udp = over_udp.map(|over_udp| InstanceId::new(over_udp, id.instance().clone()));
-    [Some(id.clone()), over_udp].into_iter().flatten()
+    let instance = id.instance().clone();
+    over_any_transport(id.service_type()).map(move |of| InstanceId::new(of, instance.clone()))
+}
+
+/// What is listed of these types.
+fn of_types<'a>(state: &'a State, types: &'a [ServiceType]) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> {
+    types.iter().flat_map(|wanted| state.of_type(wanted))
 }
 
 /// An address, which needs no DNS, where there is one, else the name of the host.

@@ -23,11 +23,11 @@ use crate::http::request::{Document, InPath};
 use crate::http::respond::{self, Refused, problem_of};
 use crate::registry::{Condition, Refusal, State as Published};
 use crate::service::{
-    self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status, Transport,
+    self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status,
 };
 use crate::tokens::Grant;
 
-use super::{of_any_transport, reached_at};
+use super::{of_any_transport, of_types, over_any_transport, reached_at};
 
 /// What all paths begin with.
 const BASE: &str = "/registro/1.0/";
@@ -139,7 +139,7 @@ pub(in crate::http) async fn declare(
 ) -> Answer {
     let NewApp { name } = body.read()?;
     let service_type = service_type(&name)?;
-    if listed(&edge.registry.state(), &service_type).next().is_some() {
+    if is_known(&edge.registry.state(), &service_type) {
         return Err(exists(&name).into());
     }
     let id = InstanceId::new(service_type, InstanceName::new(DECLARED).expect("a short text"));
@@ -178,7 +178,7 @@ pub(in crate::http) async fn register(
     let NewInstance { id: instance, ip, port } = body.read()?;
     let service_type = service_type(&name)?;
     let state = edge.registry.state();
-    if listed(&state, &service_type).next().is_none() {
+    if !is_known(&state, &service_type) {
         return Err(no_such_app(&name).into());
     }
     let id = InstanceId::new(service_type, instance_name(&instance)?);
@@ -299,15 +299,14 @@ fn no_such_app(name: &str) -> Problem {
     Problem::new(Kind::NotRegistered, detail)
 }
 
-/// The effective instances of a service, over either transport, and what declares it.
-fn listed<'a>(state: &'a Published, over_tcp: &ServiceType) -> impl Iterator<Item = &'a Arc<Instance>> {
-    let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
-    let types = [Some(over_tcp.clone()), over_udp].into_iter().flatten();
-    types.flat_map(|wanted| state.of_type(&wanted).map(|(_, slot)| slot.effective()).collect::<Vec<_>>())
+/// Whether a service has instances over either transport, or is declared.
+fn is_known(state: &Published, over_tcp: &ServiceType) -> bool {
+    over_any_transport(over_tcp).any(|wanted| state.of_type(&wanted).next().is_some())
 }
 
 fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem> {
-    Ok(gathered(listed(state, over_tcp))?.pop())
+    let types: Vec<_> = over_any_transport(over_tcp).collect();
+    Ok(gathered(of_types(state, &types).map(|(_, slot)| slot.effective()))?.pop())
 }
 
 fn all(state: &Published, grant: &Grant) -> Result<Vec<App>, Problem> {

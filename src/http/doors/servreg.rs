@@ -21,10 +21,10 @@ use crate::http::principal::Principal;
 use crate::http::respond::problem_of;
 use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted};
 use crate::registry::{Condition, Operation, Slot, State as Published};
-use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType, Transport};
+use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType};
 use crate::tokens::Grant;
 
-use super::reached_at;
+use super::{of_types, over_any_transport, reached_at};
 
 /// Where calls are posted.
 pub(in crate::http) const PATH: &str = "/api";
@@ -176,9 +176,8 @@ impl Caller<'_> {
     async fn of_service(&self, name: &str) -> Result<Vec<Value>, Problem> {
         // A name that cannot be is that of no service.
         let Ok(over_tcp) = ServiceType::of_name(name) else { return Ok(Vec::new()) };
-        let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
         self.principal.check_read(&over_tcp)?;
-        let types: Arc<[_]> = [Some(over_tcp), over_udp].into_iter().flatten().collect();
+        let types: Vec<_> = over_any_transport(&over_tcp).collect();
         let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
         if of_types(&state, &types).nth(AT_ONCE).is_none() {
             return Ok(found(of_types(&state, &types), &grant, |_| true));
@@ -267,10 +266,6 @@ fn is_own(instance: &Instance) -> bool {
         || url.is_some_and(|url| InstanceName::of_name(url).is_ok_and(|named| named == *instance.id().instance()))
 }
 
-fn of_types<'a>(state: &'a Published, types: &'a [ServiceType]) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> {
-    types.iter().flat_map(|wanted| state.of_type(wanted))
-}
-
 /// What is up of services whose names are meant, and which are shown, as clients want it: the lowest priority first.
 fn found<'a>(
     candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>,
@@ -280,9 +275,9 @@ fn found<'a>(
     let up = candidates.map(|(_, slot)| slot.effective()).filter(|instance| instance.is_served());
     let meant = up.filter(|instance| is_meant(instance.registration.service_name()));
     let meant = meant.filter(|instance| grant.may_read(instance.id().service_type()));
-    let mut found: Vec<_> = meant.take(FOUND_MAX).collect();
+    let mut found: Vec<_> = meant.collect();
     found.sort_by_key(|instance| instance.priority());
-    found.into_iter().map(|instance| shown(instance)).collect()
+    found.into_iter().take(FOUND_MAX).map(|instance| shown(instance)).collect()
 }
 
 /// A URL, or a host and port: the host as it was pinged, else one that needs no DNS where there is one.
