@@ -56,9 +56,7 @@ fn a_ping_registers_and_the_name_is_found_at_every_door() {
 #[test]
 fn of_more_than_are_told_the_best_are() {
     let portolan = Portolan::start(&[]);
-    let item = |name: String, port: u16, priority: u16| {
-        json!({"service": "auth", "instance": name, "port": port, "priority": priority, "host": "10.0.0.7"})
-    };
+    let item = |name: String, port: u16, priority: u16| json!({"service": "auth", "instance": name, "port": port, "priority": priority, "host": "10.0.0.7"});
     let crowd: Vec<_> = (0..1000).map(|n| item(format!("a{n}"), 80, 10)).collect();
     portolan.post("/v1/heartbeat", &json!(crowd)).expect(200);
     // Behind all others by its name.
