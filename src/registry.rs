@@ -15,6 +15,7 @@ mod flips;
 mod guard;
 mod metrics;
 mod operation;
+mod places;
 mod renewal;
 mod shared;
 mod slot;
@@ -155,7 +156,8 @@ impl Registry {
         let now = self.shared.clock.now();
         let state = self.state();
         // All of them are tried, so that each lease moves now, whatever the writer is busy with.
-        let renewed: Vec<_> = operations.iter().map(|o| renew_in_place(&state.slots, o, &by, now)).collect();
+        let renewed: Vec<_> =
+            operations.iter().map(|o| renew_in_place(&state.slots, &state.places, o, &by, now)).collect();
         self.shared.counts.renewals.inc_by(renewed.iter().flatten().count() as u64);
         if renewed.iter().all(Option::is_some) {
             return renewed.into_iter().flatten().map(Ok).collect();

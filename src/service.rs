@@ -19,6 +19,7 @@ mod lease;
 mod name;
 mod network;
 mod origin;
+mod place;
 mod printable;
 mod probe;
 mod rare;
@@ -42,6 +43,7 @@ pub use name::{DomainName, InstanceName, InstanceNameError, NameError, escape_la
 pub(crate) use name::{LABEL_MAX, NAME_MAX, cmp_folded, hash_folded};
 pub(crate) use network::network;
 pub use origin::{Origin, Source};
+pub use place::URL;
 pub use printable::{escape_json, escape_text};
 pub(crate) use probe::{
     FAILURES_MOST, INTERVAL_LONGEST, INTERVAL_SHORTEST, TARGET_MAX, TIMEOUT_LONGEST, TIMEOUT_SHORTEST,

@@ -14,7 +14,7 @@ use tracing::{Level, debug, enabled, info};
 
 use crate::api::{Kind, Problem};
 use crate::registry::{Applied, Operation, Refusal};
-use crate::service::InstanceId;
+use crate::service::{Cause, InstanceId};
 
 use super::principal::Principal;
 use super::respond::problem_of;
@@ -58,20 +58,24 @@ impl Audit {
     /// What came of them.
     pub(super) fn tell(&self, principal: &Principal, deeds: &[Deed], results: &[Result<Applied, Refusal>]) {
         let from = principal.sender;
-        for (Deed { what, id: instance }, result) in deeds.iter().zip(results) {
-            let problem;
-            let result = match result {
-                Ok(Applied { cause: None, .. }) => continue,
-                Ok(Applied { cause: Some(cause), .. }) => cause.as_str(),
-                Err(refusal) => {
-                    problem = problem_of(refusal);
-                    problem.known().map_or("refused", Kind::name)
-                }
-            };
+        let tell = |what: &str, instance: &InstanceId, result: &str| {
             if let Some(who) = principal.grant.name() {
                 info!(target: TARGET, who = &**who, %from, what, %instance, result);
             } else {
                 debug!(target: TARGET, who = NOBODY, %from, what, %instance, result);
+            }
+        };
+        for (Deed { what, id }, result) in deeds.iter().zip(results) {
+            match result {
+                Ok(Applied { cause, left, .. }) => {
+                    if let Some(cause) = cause {
+                        tell(what, id, cause.as_str());
+                    }
+                    for id in left {
+                        tell(what, id, Cause::Deregistered.as_str());
+                    }
+                }
+                Err(refusal) => tell(what, id, problem_of(refusal).known().map_or("refused", Kind::name)),
             }
         }
         if principal.grant.name().is_none() && deeds.is_empty() {
@@ -138,6 +142,7 @@ impl Second {
 fn word(operation: &Operation) -> &'static str {
     match operation {
         Operation::Register { .. } => "register",
+        Operation::Move(_) => "move",
         Operation::Renew(_) => "renew",
         Operation::Deregister { .. } => "deregister",
         Operation::SetStatus { .. } => "set-status",

@@ -201,7 +201,8 @@ impl Edge {
         principal: &Principal,
         operations: Vec<Operation>,
     ) -> Vec<Result<Applied, Refusal>> {
-        let registers: Vec<_> = operations.iter().map(|o| matches!(o, Operation::Register { .. })).collect();
+        let registers: Vec<_> =
+            operations.iter().map(|o| matches!(o, Operation::Register { .. } | Operation::Move(_))).collect();
         let results = self.change(principal, operations).await;
         for applied in results.iter().zip(registers).filter_map(|(result, is)| result.as_ref().ok().filter(|_| is)) {
             self.claims.forget(applied.instance.id());

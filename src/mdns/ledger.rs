@@ -137,7 +137,7 @@ mod tests {
     fn applied() -> Applied {
         let origin = Origin::new(Source::Mdns, &link());
         let instance = Instance::new(registration(&id("x")), origin, UnixMillis(0), Moment(0), Revision(0));
-        Applied { instance: Arc::new(instance), created: true, cause: None }
+        Applied { instance: Arc::new(instance), created: true, cause: None, left: Vec::new() }
     }
 
     #[test]

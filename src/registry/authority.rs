@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::operation::{Operation, Refusal};
-use crate::service::Instance;
+use super::operation::Refusal;
+use crate::service::{Instance, InstanceId};
 use crate::tokens::Grant;
 
 /// Who asks.
@@ -19,12 +19,10 @@ pub(super) enum By {
 }
 
 impl By {
-    /// Whether the service of `operation` is in their scope.
-    pub(super) fn check_scope(&self, operation: &Operation) -> Result<(), Refusal> {
+    /// Whether the service of `id` is in their scope.
+    pub(super) fn check_scope(&self, id: &InstanceId) -> Result<(), Refusal> {
         match self {
-            Self::Somebody(grant) if !grant.may_write(operation.id().service_type()) => {
-                Err(Refusal::OutOfScope(operation.id().clone()))
-            }
+            Self::Somebody(grant) if !grant.may_write(id.service_type()) => Err(Refusal::OutOfScope(id.clone())),
             _ => Ok(()),
         }
     }

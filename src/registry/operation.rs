@@ -21,6 +21,9 @@ pub enum Operation {
         /// What must hold.
         condition: Condition,
     },
+    /// The same for what is named after where it is, whatever there was: it is in no other service from then on. What
+    /// whoever asks may not change stays where it is.
+    Move(Registration),
     /// Renews the lease of what the API layer holds, and brings a lapsed instance back.
     Renew(InstanceId),
     /// Takes away what `origin` holds.
@@ -57,7 +60,7 @@ impl Operation {
     /// Whose instance it is about.
     pub fn id(&self) -> &InstanceId {
         match self {
-            Self::Register { registration, .. } => &registration.id,
+            Self::Register { registration, .. } | Self::Move(registration) => &registration.id,
             Self::Renew(id) | Self::Deregister { id, .. } | Self::SetStatus { id, .. } => id,
             Self::Checked { instance, .. } => instance.id(),
         }
@@ -67,7 +70,7 @@ impl Operation {
     pub(super) fn is_saved(&self) -> bool {
         match self {
             Self::Register { origin, .. } | Self::Deregister { origin, .. } => origin.source() == Source::Api,
-            Self::Renew(_) | Self::SetStatus { .. } => true,
+            Self::Move(_) | Self::Renew(_) | Self::SetStatus { .. } => true,
             // The next check says it again.
             Self::Checked { .. } => false,
         }
@@ -122,6 +125,20 @@ pub struct Applied {
     pub created: bool,
     /// What happened to it, `None` where nothing but its lease has moved.
     pub cause: Option<Cause>,
+    /// From where it was moved.
+    pub left: Vec<InstanceId>,
+}
+
+impl Applied {
+    /// Nothing but the lease has moved, if that.
+    pub(super) fn unchanged(instance: Arc<Instance>) -> Self {
+        Self { instance, created: false, cause: None, left: Vec::new() }
+    }
+
+    /// What was there already has changed.
+    pub(super) fn changed(instance: Arc<Instance>, cause: Cause) -> Self {
+        Self { cause: Some(cause), ..Self::unchanged(instance) }
+    }
 }
 
 /// Why an operation was refused. Nothing of it was applied.

@@ -14,13 +14,20 @@ use std::sync::Arc;
 use super::authority::By;
 use super::clock::Now;
 use super::operation::{Applied, Condition, Operation};
+use super::places::Places;
 use super::slot::Slots;
 use super::table::repeats;
 use crate::service::Origin;
 
 /// Does `operation` if it is a renewal that concerns nobody else.
-pub(super) fn renew_in_place(slots: &Slots, operation: &Operation, by: &By, now: Now) -> Option<Applied> {
-    by.check_scope(operation).ok()?;
+pub(super) fn renew_in_place(
+    slots: &Slots,
+    places: &Places,
+    operation: &Operation,
+    by: &By,
+    now: Now,
+) -> Option<Applied> {
+    by.check_scope(operation.id()).ok()?;
     let existing = |origin: &Origin| {
         let instance = slots.get(operation.id())?.of_origin(origin)?;
         by.check_owner(instance).is_ok().then_some(instance)
@@ -30,9 +37,14 @@ pub(super) fn renew_in_place(slots: &Slots, operation: &Operation, by: &By, now:
             let instance = existing(origin)?;
             (instance, repeats(instance, registration, by.owner_after(Some(instance)).as_ref()))
         }
+        Operation::Move(registration) => {
+            let instance = existing(&Origin::api())?;
+            let is_alone = places.elsewhere(operation.id()).next().is_none();
+            (instance, is_alone && repeats(instance, registration, by.owner_after(Some(instance)).as_ref()))
+        }
         Operation::Renew(_) => (existing(&Origin::api())?, true),
         _ => return None,
     };
     let done = instance.facts.lapsed.is_none() && instance.renew(now.wall, now.clock) && says_nothing_new;
-    done.then(|| Applied { instance: Arc::clone(instance), created: false, cause: None })
+    done.then(|| Applied::unchanged(Arc::clone(instance)))
 }

@@ -49,8 +49,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(clock: Clock, history: History, table: &Table, zone: zone::Snapshot) -> Self {
-        let state =
-            State { revision: table.revision(), history, zone, census: table.census(), slots: table.slots().clone() };
+        let state = state_of(table, history, zone);
         let (announcements, _) = broadcast::channel(ANNOUNCEMENTS);
         Self {
             clock,
@@ -71,8 +70,7 @@ impl Shared {
     /// Gives what was published until now, whose last holder must not be a reader, see [`Retired`].
     pub(super) fn publish(&self, table: &Table, zone: zone::Snapshot) -> Arc<State> {
         let history = self.state.load().history;
-        let state =
-            State { revision: table.revision(), history, zone, census: table.census(), slots: table.slots().clone() };
+        let state = state_of(table, history, zone);
         self.state.swap(Arc::new(state))
     }
 
@@ -94,4 +92,9 @@ impl Shared {
     pub(super) fn store_healed(&self) -> bool {
         self.store_error.swap(None).is_some()
     }
+}
+
+fn state_of(table: &Table, history: History, zone: zone::Snapshot) -> State {
+    let (slots, places) = (table.slots().clone(), table.places().clone());
+    State { revision: table.revision(), history, zone, census: table.census(), slots, places }
 }

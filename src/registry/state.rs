@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use super::census::Census;
+use super::places::Places;
 use super::slot::{Slot, Slots};
 use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
 use crate::zone;
@@ -23,6 +24,7 @@ pub struct State {
     /// How many instances there are.
     pub census: Census,
     pub(super) slots: Slots,
+    pub(super) places: Places,
 }
 
 /// Names one run of revisions: another one means that the database was lost, and that a revision which a watcher

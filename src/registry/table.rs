@@ -33,6 +33,7 @@ use super::Config;
 use super::census::Census;
 use super::clock::Now;
 use super::guard::{Guard, Verdict};
+use super::places::Places;
 use super::slot::{Layer, Slot, Slots};
 use crate::service::{Cause, Change, Instance, InstanceId, Moment, Origin, Revision};
 
@@ -45,6 +46,7 @@ pub(super) struct Table {
     slots: Slots,
     due: OrdSet<Due>,
     hosts: Hosts,
+    places: Places,
     guard: Guard,
     revision: Revision,
     /// In all layers.
@@ -78,8 +80,9 @@ struct Due {
 impl Table {
     /// Nothing is known; the first change is numbered one above `revision`.
     pub(super) fn new(revision: Revision, limits: Limits, reap: Duration) -> Self {
-        let (slots, due, hosts, guard) = (Slots::new(), OrdSet::new(), Hosts::default(), Guard::default());
-        Self { slots, due, hosts, guard, revision, instances: 0, census: Census::default(), limits, reap }
+        let (slots, due, hosts, places) = (Slots::new(), OrdSet::new(), Hosts::default(), Places::default());
+        let (guard, census) = (Guard::default(), Census::default());
+        Self { slots, due, hosts, places, guard, revision, instances: 0, census, limits, reap }
     }
 
     /// The same, looked after by `guard`, before anything is known.
@@ -90,6 +93,11 @@ impl Table {
     /// What is listed, by identity.
     pub(super) fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// What is named after its place.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// How many instances there are.
@@ -230,7 +238,7 @@ impl Table {
         journal.replaced.push(Replaced { before, after });
     }
 
-    /// Sets one layer and its entry in the index; gives the layer as it was. The one place where either moves.
+    /// Sets one layer and its entries in the indices; gives the layer as it was. The one place where they move.
     fn set(&mut self, id: &InstanceId, origin: &Origin, after: Option<Arc<Instance>>) -> Option<Arc<Instance>> {
         let mut layers: Vec<Layer> = self.slots.get(id).map_or_else(Vec::new, |s| s.layers().to_vec());
         let at = layers.iter().position(|layer| layer.instance.origin == *origin);
@@ -246,7 +254,9 @@ impl Table {
             // Also where the moment is the same: what is replaced must not stay in memory until then.
             self.due.insert(Due { moment: due, instance: Arc::clone(after) });
         }
-        self.census.replace(before.as_ref().map(|layer| &*layer.instance), after.as_deref());
+        let was = before.as_ref().map(|layer| &*layer.instance);
+        self.census.replace(was, after.as_deref());
+        self.places.replace(was, after.as_deref());
         self.instances = self.instances + usize::from(after.is_some()) - usize::from(before.is_some());
         layers.extend(after.map(|instance| Layer { instance, due }));
         match Slot::of(layers) {

@@ -131,6 +131,46 @@ async fn conditions_hold_or_nothing_happens() {
     assert!(matches!(apply(&registry, remove(Condition::Always)).await, Err(Refusal::Unknown(_))));
 }
 
+fn move_to(service: &str) -> Operation {
+    Operation::Move(registration(service, "10.0.0.1:80", "web1"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_moves_leaves_the_old_service_in_the_moment_it_is_in_the_new_one() {
+    let registry = start();
+    apply(&registry, move_to("old")).await.unwrap();
+    let mut changes = registry.subscribe();
+    let moved = apply(&registry, move_to("new")).await.unwrap();
+    assert_eq!(moved.left, [registration("old", "10.0.0.1:80", "web1").id]);
+    let together: Vec<_> = changes.recv().await.unwrap().iter().map(|change| change.cause).collect();
+    assert_eq!(together, [Cause::Registered, Cause::Deregistered]);
+    let again = apply(&registry, move_to("new")).await.unwrap();
+    assert!(Arc::ptr_eq(&again.instance, &moved.instance), "it only renews");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_who_move_at_once_one_is_the_last() {
+    let registry = start();
+    for _ in 0..10 {
+        let (old, new) = tokio::join!(apply(&registry, move_to("old")), apply(&registry, move_to("new")));
+        assert!(old.is_ok() && new.is_ok());
+        assert_eq!(registry.state().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_named_after_its_place_is_not_moved() {
+    let registry = start();
+    apply(&registry, move_to("old")).await.unwrap();
+    apply(&registry, register("a1", 60.0)).await.unwrap();
+    let mut elsewhere = registration("web", "10.0.0.1:80", "web1");
+    elsewhere.port = 81.try_into().unwrap();
+    let (origin, condition) = (Origin::api(), Condition::Always);
+    apply(&registry, Operation::Register { registration: elsewhere, origin, condition }).await.unwrap();
+    assert_eq!(apply(&registry, move_to("new")).await.unwrap().left.len(), 1);
+    assert_eq!(registry.state().len(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lower_source_surfaces_when_the_one_above_lapses() {
     let registry = start();

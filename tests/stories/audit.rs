@@ -57,6 +57,19 @@ fn what_a_token_does_stands_in_the_log_and_renewals_do_not() {
 }
 
 #[test]
+fn who_moves_is_told_of_with_what_it_left() {
+    let tokens = Tokens::new("");
+    let team = tokens.add("team", "write = [\"*\"]");
+    let portolan = tokens.start();
+    for name in ["old", "new"] {
+        let call = json!({"jsonrpc": "2.0", "method": "ping", "params": [name, "10.0.0.7", 80], "id": 1});
+        assert_eq!(team.post(&portolan, "/api", &call).expect(200).json()["result"], true);
+    }
+    assert_eq!(last(&portolan, "deregistered"), "team move 10\\.0\\.0\\.7:80._old._tcp");
+    assert_eq!(told(&portolan).len(), 3, "{:?}", told(&portolan));
+}
+
+#[test]
 fn a_reload_stands_in_the_log_with_who_asked_and_also_where_it_was_refused() {
     let tokens = Tokens::new("[http]\nloopback_writes = false\n");
     let operator = tokens.add("operator", "admin = true");

@@ -1,7 +1,11 @@
 //! Who comes from servreg with its clients as they are: `POST /api`, both `result` and `error` in every reply.
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -135,6 +139,83 @@ fn a_place_under_a_new_name_moves_there_and_back() {
     assert_eq!((&heard[3], &heard[4]), (&json!([]), &at));
     assert_eq!((&heard[6], &heard[7]), (&at, &json!([])));
     assert_eq!(heard[8], json!([{"host": "10.0.0.7", "port": 81}]), "another port is another place");
+}
+
+#[test]
+fn a_move_is_one_step_and_waits_for_nobody_who_looks_at_all() {
+    let portolan = Portolan::start(&[]);
+    for from in (0..20_000).step_by(1000) {
+        let item = |n: u16| json!({"service": "crowd", "instance": format!("c{n}"), "port": 80, "host": "10.0.0.1"});
+        portolan.post("/v1/heartbeat", &json!((from..from + 1000).map(item).collect::<Vec<_>>())).expect(200);
+    }
+    let call = |method: &str, params: Value| {
+        let begun = Instant::now();
+        let call = json!({"jsonrpc": "2.0", "method": method, "params": params, "id": 1});
+        let reply = portolan.post("/api", &call).expect(200).json();
+        assert!(reply["error"].is_null(), "{reply}");
+        begun.elapsed()
+    };
+    let place = "/v1/instances?instance=10.0.0.7:8080";
+    call("ping", json!(["a0", "10.0.0.7", 8080]));
+    let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::Relaxed);
+    let (pings, mut looks) = thread::scope(|scope| {
+        let look = || {
+            let mut looks = Vec::new();
+            while !is_over() {
+                looks.push(call("locate_service", json!(["*"])));
+            }
+            looks
+        };
+        let lookers = [(); 8].map(|()| scope.spawn(look));
+        let watcher = scope.spawn(|| {
+            while !is_over() {
+                let listed = portolan.get(place).expect(200).json();
+                assert_eq!(listed["instances"].as_array().unwrap().len(), 1, "{listed}");
+            }
+        });
+        // Also where a test fails, they end.
+        let pinged = catch_unwind(AssertUnwindSafe(|| {
+            (1..=20).map(|n| call("ping", json!([format!("a{n}"), "10.0.0.7", 8080]))).max().unwrap()
+        }));
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+        (pinged.unwrap(), lookers.into_iter().flat_map(|looker| looker.join().unwrap()).collect::<Vec<_>>())
+    });
+    looks.sort_unstable();
+    let usual = looks[looks.len() / 2];
+    assert!(pings < usual, "a ping took {pings:?} while who looked took {usual:?}");
+}
+
+#[test]
+fn the_pings_of_a_batch_are_done_in_order_and_none_holds_up_another() {
+    let portolan = Portolan::start(&[]);
+    let at = json!([{"host": "10.0.0.7", "port": 80}]);
+    let heard = client(
+        &portolan,
+        &[json!([
+            ["ping", ["old", "10.0.0.7", 80]],
+            ["ping", ["old", "10.0.0.7", 0]],
+            ["ping", ["new", "10.0.0.7", 80]],
+            ["locate_service", ["old"]],
+            ["locate_service", ["new"]],
+            ["ping", ["old", "10.0.0.7", 80]],
+            ["locate_service", ["new"]]
+        ])],
+    );
+    let (yes, wrong) = (json!(true), json!({"error": -32602}));
+    assert_eq!(heard[0], json!([yes, wrong, yes, [], at, yes, []]));
+}
+
+#[test]
+fn a_host_that_no_label_has_room_for_moves_as_well() {
+    let portolan = Portolan::start(&[]);
+    let host = format!("{}.example.org", "x".repeat(60));
+    let heard = client(
+        &portolan,
+        &[json!(["ping", ["old", host, 80]]), json!(["ping", ["new", host, 80]]), json!(["locate_service", ["*"]])],
+    );
+    assert_eq!(heard[2], json!([{"host": host, "port": 80}]));
 }
 
 #[test]

@@ -20,8 +20,8 @@ use crate::http::pick::AT_ONCE;
 use crate::http::principal::Principal;
 use crate::http::respond::problem_of;
 use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted};
-use crate::registry::{Condition, Operation, Slot, State as Published};
-use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, NAME, Origin, ServiceType};
+use crate::registry::{Operation, Refusal, Slot};
+use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, ServiceType, URL};
 use crate::tokens::Grant;
 
 use super::{of_types, over_any_transport, reached_at};
@@ -32,8 +32,6 @@ pub(in crate::http) const PATH: &str = "/api";
 const ACTIVE: Duration = Duration::from_mins(1);
 /// Instances that one call finds, at most.
 const FOUND_MAX: usize = 1000;
-/// The attribute that has the URL of an instance that is at one.
-const URL: &str = "url";
 
 /// `POST /api`
 pub(in crate::http) async fn call(State(edge): State<Arc<Edge>>, principal: Principal, request: Request) -> Response {
@@ -74,10 +72,15 @@ impl Methods for Caller<'_> {
 
     async fn answer(&self, calls: Vec<Call>) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(calls.len());
+        let mut pings = Vec::new();
         let mut spent = Spent::default();
         for call in calls {
+            if call.method == "ping" {
+                pings.push(self.ping(call.params));
+                continue;
+            }
+            self.apply(&mut pings, &mut outcomes).await;
             let result = match call.method.as_str() {
-                "ping" => self.ping(call.params).await,
                 "locate_service" => self.locate(call.params, &mut spent).await.map(Value::Array),
                 _ => Err(call.unknown("the methods are ping and locate_service")),
             };
@@ -85,6 +88,7 @@ impl Methods for Caller<'_> {
             // A batch takes its time; others have theirs.
             tokio::task::consume_budget().await;
         }
+        self.apply(&mut pings, &mut outcomes).await;
         outcomes
     }
 }
@@ -112,53 +116,48 @@ struct Wanted {
 }
 
 impl Caller<'_> {
-    /// `ping(name, host, port)` or `ping(name, url)`: true.
-    async fn ping(&self, params: Params) -> Result<Value, Problem> {
+    /// `ping(name, host, port)` or `ping(name, url)`
+    fn ping(&self, params: Params) -> Result<Operation, Problem> {
         self.edge.check_write(self.principal, "ping")?;
         let names: &[&str] = match &params {
             Params::ByPosition(values) if values.len() == 2 => &["name", "url"],
             _ => &["name", "host", "port"],
         };
         let ping: Ping = Json::Object(params.named(names)?).read()?;
-        let service_type = service_type(&ping.name)?;
+        let service_type = ServiceType::of_name(&ping.name);
+        let service_type = service_type.map_err(|error| named(Kind::InvalidService, "name", &error))?;
         let name = ping.name.clone();
         let place = Place::of(ping, self.principal.sender)?;
         let id = InstanceId::new(service_type, place.instance()?);
-        let (origin, condition) = (Origin::api(), Condition::Always);
-        let state = self.edge.registry.state();
-        let is_known = |instance: &Arc<Instance>| instance.facts.lapsed.is_none();
-        let known = state.get(&id).and_then(|slot| slot.of_origin(&origin)).is_some_and(is_known);
-        let registration =
-            self.registration(&id, &name, place).accept(&self.edge.terms, self.principal.sender, None)?;
-        self.edge.registered(self.principal, registration, condition).await.map_err(|refusal| problem_of(&refusal))?;
-        if !known {
-            // To find where it was takes a look at all: only what is new has moved.
-            let looking = Arc::clone(self.edge);
-            let moved = self.edge.surveying.take(move || elsewhere(&looking.registry.state(), &id)).await?;
-            let gone = moved.into_iter().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
-            // Who is gone already has moved as well, and what is another's stays where it is.
-            self.edge.change(self.principal, gone.collect()).await;
-        }
-        Ok(Value::Bool(true))
+        let registration = self.registration(&id, &name, place);
+        Ok(Operation::Move(registration.accept(&self.edge.terms, self.principal.sender, None)?))
+    }
+
+    /// Applies pings that follow each other, together: to all of which it is said that it is true.
+    async fn apply(&self, pings: &mut Vec<Result<Operation, Problem>>, outcomes: &mut Vec<Outcome>) {
+        let moves = pings.iter().flatten().cloned().collect();
+        let mut results = self.edge.apply_all(self.principal, moves).await.into_iter();
+        outcomes.extend(pings.drain(..).map(|ping| {
+            ping?;
+            let result = results.next().unwrap_or(Err(Refusal::Stopped));
+            result.map(|_| Value::Bool(true).into()).map_err(|refusal| problem_of(&refusal))
+        }));
     }
 
     fn registration(&self, id: &InstanceId, name: &str, place: Place) -> Registration {
-        let mut txt = Vec::new();
-        if id.service_type().service() != name {
-            txt.push((NAME.to_owned(), TxtValue::Text(name.to_owned())));
-        }
-        let (host, port) = match place {
-            Place::At { host, port } => (host, port),
+        let (txt, host, port) = match place {
+            Place::At { host, port } => (Txt::of_names(id, name, &at(&host, port)), host, port),
             Place::Url { url, host, port } => {
-                txt.push((URL.to_owned(), TxtValue::Text(url)));
-                (host, port)
+                let mut txt = Txt::of_names(id, name, id.instance().as_str());
+                txt.0.push((URL.to_owned(), TxtValue::Text(url)));
+                (txt, host, port)
             }
         };
         let leases = self.edge.terms.leases;
         Registration {
             instance: Some(id.instance().as_str().to_owned()),
             host: Some(host),
-            txt: Some(Txt(txt)),
+            txt: Some(txt),
             lease: Some(LeaseWish::of(Lease::from(ACTIVE.clamp(leases.shortest, leases.longest)))),
             ..Registration::new(id.service_type().to_string(), port)
         }
@@ -194,10 +193,6 @@ impl Caller<'_> {
         let look = move || found(edge.registry.state().after(None), &grant, |name| pattern.matches(name));
         self.edge.surveying.take(look).await
     }
-}
-
-fn service_type(name: &str) -> Result<ServiceType, Problem> {
-    ServiceType::of_name(name).map_err(|error| named(Kind::InvalidService, "name", &error))
 }
 
 fn named(kind: Kind, field: &str, why: &dyn std::fmt::Display) -> Problem {
@@ -246,26 +241,6 @@ fn at(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The instances of the same name, which is their place, of other services.
-fn elsewhere(state: &Published, id: &InstanceId) -> Vec<InstanceId> {
-    let origin = Origin::api();
-    let moved = state.after(None).filter(|(other, slot)| {
-        other.instance() == id.instance()
-            && other.service_type() != id.service_type()
-            && slot.of_origin(&origin).is_some_and(|instance| is_own(instance))
-    });
-    moved.map(|(id, _)| id.clone()).collect()
-}
-
-/// Whether an instance is named after its place, as those of this door are.
-fn is_own(instance: &Instance) -> bool {
-    let name = instance.id().instance().as_str();
-    let url = instance.registration.txt.get(URL).flatten().and_then(|url| std::str::from_utf8(url).ok());
-    let port = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    port == Some(instance.registration.port.get())
-        || url.is_some_and(|url| InstanceName::of_name(url).is_ok_and(|named| named == *instance.id().instance()))
-}
-
 /// What is up of services whose names are meant, and which are shown, as clients want it: the lowest priority first.
 fn found<'a>(
     candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>,
@@ -282,13 +257,13 @@ fn found<'a>(
 
 /// A URL, or a host and port: the host as it was pinged, else one that needs no DNS where there is one.
 fn shown(instance: &Instance) -> Value {
-    let name = instance.id().instance().as_str();
-    let port = instance.registration.port.get();
-    if is_own(instance) {
-        if let Some(Some(url)) = instance.registration.txt.get(URL) {
-            return String::from_utf8_lossy(url).into();
+    let registration = &instance.registration;
+    let port = registration.port.get();
+    if registration.is_named_after_its_place() {
+        if let Some(url) = registration.url() {
+            return url.into();
         }
-        if let Some((host, _)) = name.rsplit_once(':') {
+        if let Some((host, _)) = registration.instance_name().rsplit_once(':') {
             return json!({"host": host.trim_matches(['[', ']']), "port": port});
         }
     }

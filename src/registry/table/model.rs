@@ -11,14 +11,16 @@ use crate::registry::authority::By;
 use crate::registry::guard;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{
-    Address, Check, Facts, Host, HostLabel, Inquiry, Lease, Probe, Registration, Reported, Source, Status, UnixMillis,
-    registration,
+    Address, Check, Facts, Host, HostLabel, Inquiry, InstanceName, Lease, Probe, Registration, Reported, Source,
+    Status, UnixMillis, registration,
 };
 use crate::tokens::{Hash, Keyring};
 
 const REAP: Duration = Duration::from_secs(20);
 const MAX: usize = 9;
 const MAX_CHECKED: usize = 3;
+/// The name of an instance that is there, unless it is at another port.
+const PLACE: &str = "10.0.0.1:80";
 
 /// One instance in one layer, as the model has it.
 #[derive(Debug, Clone)]
@@ -55,6 +57,13 @@ impl Model {
         match operation {
             Operation::Register { registration, origin, condition } => {
                 self.register(registration, origin, who, *condition, now)
+            }
+            Operation::Move(registration) => {
+                let created = self.register(registration, &Origin::api(), who, Condition::Always, now)?;
+                let id = &registration.id;
+                let is_moved = |e: &Entry| e.is_placed() && e.is_named(id.instance()) && e.registration.id != *id;
+                self.entries.retain(|e| !is_moved(e) || !who.may_change(e));
+                Ok(created)
             }
             Operation::Renew(id) => {
                 let entry = self.changeable(id, &Origin::api(), who)?;
@@ -189,6 +198,15 @@ impl Entry {
     fn is_checked(&self) -> bool {
         self.registration.details.probe.is_some()
     }
+
+    fn is_placed(&self) -> bool {
+        let name = self.registration.id.instance().as_str();
+        self.origin == Origin::api() && name.ends_with(&format!(":{}", self.registration.port))
+    }
+
+    fn is_named(&self, name: &InstanceName) -> bool {
+        self.registration.id.instance() == name
+    }
 }
 
 /// Whether the host says the one address that it has.
@@ -312,7 +330,11 @@ fn keyring() -> Keyring {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let id = (0..4_u8).prop_map(|n| registration("auth", &format!("a{n}"), "h").id);
+    let id = prop_oneof![
+        4 => (0..4_u8).prop_map(|n| registration("auth", &format!("a{n}"), "h").id),
+        1 => Just(registration("auth", PLACE, "h").id),
+        1 => Just(registration("web", PLACE, "h").id),
+    ];
     let origin = prop_oneof![
         4 => Just(Origin::api()),
         2 => Just(Origin::new(Source::Mdns, "eth0")),
@@ -350,8 +372,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         Just(StatusWish::Down("why".into())),
         Just(StatusWish::OutOfService)
     ];
+    let moved = register.clone().prop_map(|operation| match operation {
+        Operation::Register { registration, .. } => Operation::Move(registration),
+        other => other,
+    });
     prop_oneof![
         6 => register,
+        2 => moved,
         1 => id.clone().prop_map(Operation::Renew),
         1 => (id.clone(), origin).prop_map(move |(id, origin)| Operation::Deregister { id, origin, condition }),
         2 => (id, wish).prop_map(move |(id, status)| Operation::SetStatus { id, status, condition }),
@@ -383,7 +410,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         let is_told = |origin: &Origin| origin.source() != Source::Api;
         let by_program = match &operation {
             Operation::Register { origin, .. } | Operation::Deregister { origin, .. } => is_told(origin),
-            Operation::Renew(_) | Operation::SetStatus { .. } => false,
+            Operation::Move(_) | Operation::Renew(_) | Operation::SetStatus { .. } => false,
             Operation::Checked { .. } => true,
         };
         Step::Do(Box::new(operation), if by_program { Who::Program } else { who })
@@ -435,6 +462,7 @@ proptest! {
                 census.replace(None, Some(instance));
             }
             prop_assert_eq!(table.census(), census);
+            prop_assert_eq!(table.places().len(), model.entries.iter().filter(|entry| entry.is_placed()).count());
 
             // One number for every change of a layer, none without one.
             prop_assert_eq!(table.revision().0, before.revision().0 + journal.replaced.len() as u64);

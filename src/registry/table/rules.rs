@@ -13,6 +13,9 @@ use crate::registry::clock::Now;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
 use crate::service::{Cause, Check, Facts, Host, Instance, InstanceId, Origin, Registration, Reported, Revision};
 
+/// Instances that one move takes away, at most: the next goes on. Nearly always there is one.
+const MOVED_MAX: usize = 1000;
+
 /// A registration, who says it, and whose it is.
 type Told<'a> = (&'a Registration, &'a Origin, Option<&'a Arc<str>>);
 
@@ -25,20 +28,14 @@ impl Table {
         now: Now,
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
-        by.check_scope(operation)?;
+        by.check_scope(operation.id())?;
         match operation {
             Operation::Register { registration, origin, condition } => {
-                let existing = self.get(&registration.id, origin).cloned();
-                condition.check(&registration.id, existing.as_ref())?;
-                let owner = by.owner_after(existing.as_deref());
-                let told = (registration, origin, owner.as_ref());
-                match existing {
-                    None => self.register(told, now, journal),
-                    Some(existing) => {
-                        by.check_owner(&existing)?;
-                        self.register_again(&existing, told, now, journal)
-                    }
-                }
+                self.upsert(registration, origin, *condition, by, now, journal)
+            }
+            Operation::Move(registration) => {
+                let applied = self.upsert(registration, &Origin::api(), Condition::Always, by, now, journal)?;
+                Ok(Applied { left: self.leave_others(&registration.id, by, journal), ..applied })
             }
             Operation::Renew(id) => {
                 let existing = self.held(id, &Origin::api(), Condition::Present, by)?;
@@ -59,6 +56,39 @@ impl Table {
         }
     }
 
+    fn upsert(
+        &mut self,
+        registration: &Registration,
+        origin: &Origin,
+        condition: Condition,
+        by: &By,
+        now: Now,
+        journal: &mut Journal,
+    ) -> Result<Applied, Refusal> {
+        let existing = self.get(&registration.id, origin).cloned();
+        condition.check(&registration.id, existing.as_ref())?;
+        let owner = by.owner_after(existing.as_deref());
+        let told = (registration, origin, owner.as_ref());
+        match existing {
+            None => self.register(told, now, journal),
+            Some(existing) => {
+                by.check_owner(&existing)?;
+                self.register_again(&existing, told, now, journal)
+            }
+        }
+    }
+
+    /// Takes what is at the place of `id` out of every other service; gives what that was.
+    fn leave_others(&mut self, id: &InstanceId, by: &By, journal: &mut Journal) -> Vec<InstanceId> {
+        let others = self.places().elsewhere(id).filter(|other| by.check_scope(other).is_ok());
+        let mut left: Vec<_> = others.take(MOVED_MAX).collect();
+        left.retain(|other| {
+            let held = self.held(other, &Origin::api(), Condition::Present, by);
+            held.is_ok_and(|held| self.deregister(held, journal).cause.is_some())
+        });
+        left
+    }
+
     fn register(&mut self, told: Told<'_>, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
         if self.instances >= self.limits.instances {
             return Err(Refusal::Full(self.limits.instances));
@@ -67,7 +97,7 @@ impl Table {
         self.find_room_for_check(&instance)?;
         instance.serve_under(self.claim_host(&instance, journal)?);
         let instance = self.put(instance, Cause::Registered, journal);
-        Ok(Applied { instance, created: true, cause: Some(Cause::Registered) })
+        Ok(Applied { created: true, ..Applied::changed(instance, Cause::Registered) })
     }
 
     fn register_again(
@@ -93,7 +123,7 @@ impl Table {
         instance.serve_under(self.move_host(existing, &instance, journal)?);
         let only_lapsed = instance.registration == existing.registration && *instance.facts == existing.facts.revived();
         let cause = if only_lapsed { Cause::Revived } else { Cause::Registered };
-        Ok(changed(self.put(instance, cause, journal), cause))
+        Ok(Applied::changed(self.put(instance, cause, journal), cause))
     }
 
     fn renew(&mut self, existing: Arc<Instance>, now: Now, journal: &mut Journal) -> Applied {
@@ -104,12 +134,12 @@ impl Table {
         instance.serve_under(existing.host().clone());
         instance.facts = existing.facts.revived().into();
         instance.registered_at = existing.registered_at;
-        changed(self.put(instance, Cause::Revived, journal), Cause::Revived)
+        Applied::changed(self.put(instance, Cause::Revived, journal), Cause::Revived)
     }
 
     fn deregister(&mut self, existing: Arc<Instance>, journal: &mut Journal) -> Applied {
         self.remove(&existing, Cause::Deregistered, journal);
-        changed(existing, Cause::Deregistered)
+        Applied::changed(existing, Cause::Deregistered)
     }
 
     fn checked(
@@ -124,13 +154,13 @@ impl Table {
             return Err(Refusal::Unknown(checked.id().clone()));
         }
         if existing.facts.check == *check {
-            return Ok(Applied { instance: existing, created: false, cause: None });
+            return Ok(Applied::unchanged(existing));
         }
         let cause = if matches!(check, Check::Failing(_)) { Cause::CheckFailed } else { Cause::CheckPassed };
         let mut instance = Instance::clone(&existing);
         let facts = Facts { check: check.clone(), ..Facts::clone(&existing.facts) };
         instance.facts = facts.following(&existing.facts, now.wall).into();
-        Ok(changed(self.put(instance, cause, journal), cause))
+        Ok(Applied::changed(self.put(instance, cause, journal), cause))
     }
 
     fn set_status(&mut self, existing: Arc<Instance>, wish: &StatusWish, now: Now, journal: &mut Journal) -> Applied {
@@ -147,11 +177,11 @@ impl Table {
             StatusWish::OutOfService => facts.drained = true,
         }
         if facts == *existing.facts {
-            return Applied { instance: existing, created: false, cause: None };
+            return Applied::unchanged(existing);
         }
         let mut instance = Instance::clone(&existing);
         instance.facts = facts.following(&existing.facts, now.wall).into();
-        changed(self.put(instance, Cause::StatusSet, journal), Cause::StatusSet)
+        Applied::changed(self.put(instance, Cause::StatusSet, journal), Cause::StatusSet)
     }
 
     fn find_room_for_check(&self, instance: &Instance) -> Result<(), Refusal> {
@@ -211,9 +241,5 @@ fn renewed(instance: Arc<Instance>, now: Now, journal: &mut Journal) -> Applied 
     if !instance.renew(now.wall, now.clock) {
         journal.renewed.push(Arc::clone(&instance));
     }
-    Applied { instance, created: false, cause: None }
-}
-
-fn changed(instance: Arc<Instance>, cause: Cause) -> Applied {
-    Applied { instance, created: false, cause: Some(cause) }
+    Applied::unchanged(instance)
 }

@@ -152,7 +152,8 @@ impl Writer {
         self.dirty.extend(saving.dirty);
         let now = self.shared.clock.now();
         let refuse = |operation: &Operation, by: &By| {
-            renew_in_place(self.table.slots(), operation, by, now).ok_or_else(|| Refusal::Store(error.to_string()))
+            renew_in_place(self.table.slots(), self.table.places(), operation, by, now)
+                .ok_or_else(|| Refusal::Store(error.to_string()))
         };
         let calls = saving.draft.calls;
         let answers = calls.iter().map(|call| call.operations.iter().map(|o| refuse(o, &call.by)).collect()).collect();
