@@ -57,6 +57,7 @@ mod stories {
     mod lease_clock;
     mod mdns;
     mod metrics;
+    mod names;
     mod openapi;
     mod own;
     mod readme;

@@ -32,7 +32,8 @@ const PARAMETERS: &str = "service, instance, version, status, served, tag, txt.K
 /// Which instances are asked for. Repeated statuses and sources are alternatives; every tag and attribute must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// `auth` (any transport), `_auth._tcp`, or a glob of one; in a query also with a range of versions, `auth@3.x`.
+    /// `auth` (any transport), `_auth._tcp`, any other name such as `@scope/name`, or a glob of one; in a query also with a
+    /// range of versions, `auth@3.x`.
     pub service: Option<String>,
     /// A name or a glob.
     pub instance: Option<String>,

@@ -12,7 +12,7 @@ use super::output;
 /// What mDNS says of the same name is not touched, and may surface.
 #[derive(Debug, Args)]
 pub(super) struct Deregister {
-    /// auth or _auth._tcp
+    /// auth, _auth._tcp or @scope/name.
     service: String,
     /// Its name, as list shows it.
     instance: String,

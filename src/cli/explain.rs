@@ -13,7 +13,7 @@ use super::output;
 /// there is no record.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// A whole name, such as _auth._tcp.registry.local.
+    /// A whole name, such as _auth._tcp.registry.local, or that of a service.
     name: String,
     /// A record type, such as SRV; without one, the type that one would ask for first.
     #[arg(value_name = "TYPE")]

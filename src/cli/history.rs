@@ -11,7 +11,7 @@ use super::output;
 /// Tell when an instance came, went and changed its status, and why; exits with 1 if nothing is known of it.
 #[derive(Debug, Args)]
 pub(super) struct History {
-    /// auth or _auth._tcp.
+    /// auth, _auth._tcp or @scope/name.
     service: String,
     /// Its name.
     instance: String,

@@ -14,7 +14,7 @@ use super::output;
 /// List instances in every state; exits with 1 if there are none.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// auth, _auth._tcp, or a glob such as 'au*'; with a range of versions auth@3.x.
+    /// auth, _auth._tcp, @scope/name, or a glob such as 'au*'; with a range of versions auth@3.x.
     service: Option<String>,
     /// Only instances that are starting, up, down or out-of-service; may repeat for alternatives.
     #[arg(long, value_name = "STATUS", value_parser = filter::status)]

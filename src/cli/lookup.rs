@@ -14,7 +14,7 @@ use super::output;
 /// Find the instances of a service that DNS answers with; exits with 1 if there are none.
 #[derive(Debug, Args)]
 pub(super) struct Lookup {
-    /// auth, _auth._tcp, or a glob such as 'au*'; with a range of versions auth@3.x.
+    /// auth, _auth._tcp, @scope/name, or a glob such as 'au*'; with a range of versions auth@3.x.
     service: String,
     #[command(flatten)]
     conditions: Conditions,

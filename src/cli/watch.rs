@@ -15,7 +15,7 @@ use super::signals::Signals;
 /// Watch instances come, change and go, until it is stopped; outlives restarts of the registry.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// auth, _auth._tcp, or a glob such as 'au*'; with a range of versions auth@3.x.
+    /// auth, _auth._tcp, @scope/name, or a glob such as 'au*'; with a range of versions auth@3.x.
     service: Option<String>,
     /// Only instances that are starting, up, down or out-of-service; may repeat for alternatives. One that comes into
     /// such a state is added, one that leaves it removed.

@@ -16,7 +16,9 @@ use hickory_proto::rr::RecordType;
 
 use crate::api::{self, Candidate, Datum, Explained, Explanation, invalid_parameter, unknown_parameter};
 use crate::registry::Slot;
-use crate::service::{Check, DomainName, Host, Instance, NameError, Registration, Reported, Status, UnixMillis};
+use crate::service::{
+    Check, DomainName, Host, Instance, NameError, Registration, Reported, ServiceType, Status, UnixMillis,
+};
 use crate::zone::{Question, Subject, rtype};
 
 use super::Edge;
@@ -38,7 +40,7 @@ pub(super) async fn explain(
     let (mut name, mut rtype) = (None, None);
     for (key, value) in &query {
         let twice = match key.as_str() {
-            "name" => name.replace(value.parse().map_err(|error: NameError| invalid("name", &error))?).is_some(),
+            "name" => name.replace(edge.asked_for(value).map_err(|error| invalid("name", &error))?).is_some(),
             "type" => rtype.replace(read_type(value)?).is_some(),
             _ => return Err(unknown_parameter(key, "name, type").into()),
         };
@@ -66,6 +68,18 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 }
 
 impl Edge {
+    /// A name in DNS: as it is written, or that of the listed service which is meant, such as `@scope/name`.
+    fn asked_for(&self, text: &str) -> Result<DomainName, NameError> {
+        let name = text.parse::<DomainName>();
+        let is_ours = |name: &DomainName| self.terms.zones.iter().any(|zone| name.labels_below(zone).is_some());
+        if name.as_ref().is_ok_and(is_ours) {
+            return name;
+        }
+        let meant = ServiceType::meant(text, None).ok();
+        let listed = meant.filter(|wanted| self.registry.state().of_type(wanted).next().is_some());
+        listed.map_or(name, |listed| self.terms.name_of_type(&listed).parse())
+    }
+
     fn explained(&self, name: &DomainName, rtype: Option<u16>, principal: &Principal) -> Explanation {
         let state = self.registry.state();
         let explained = self.neighbours.name_server.explain(&state.zone, name, rtype, principal.sender);

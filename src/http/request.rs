@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{Json, Kind, Problem};
 use crate::registry::Condition;
-use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
+use crate::service::{InstanceId, InstanceName, InstanceNameError, Revision, ServiceType, ServiceTypeError};
 
 use super::Edge;
 use super::octets::TooMany;
@@ -54,25 +54,41 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
     }
 }
 
-/// The identity that the path names.
+/// The identity that the path names: also by names that labels stand in for.
 #[derive(Debug)]
 pub(super) struct Addressed(pub(super) InstanceId);
+
+/// The identity that the path names, as it will be registered: what stands in for another name is no name for that.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) InstanceId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Addressed {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let refuse = |kind, detail: String| Err(Problem::new(kind, detail).into());
         let InPath((service_type, instance)) = InPath::<(String, String)>::from_request_parts(parts, state).await?;
-        let service_type: ServiceType = match service_type.parse() {
-            Ok(service_type) => service_type,
-            Err(error) => return refuse(Kind::InvalidService, format!("the service type in the path {error}")),
-        };
-        match InstanceName::new(&instance) {
-            Ok(instance) => Ok(Self(InstanceId::new(service_type, instance))),
-            Err(error) => refuse(Kind::InvalidInstance, format!("the instance name in the path {error}")),
-        }
+        Ok(Self(identity(ServiceType::meant(&service_type, None), InstanceName::meant(&instance))?))
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let InPath((service_type, instance)) = InPath::<(String, String)>::from_request_parts(parts, state).await?;
+        Ok(Self(identity(service_type.parse(), InstanceName::new(&instance))?))
+    }
+}
+
+fn identity(
+    service_type: Result<ServiceType, ServiceTypeError>,
+    instance: Result<InstanceName, InstanceNameError>,
+) -> Result<InstanceId, Problem> {
+    let service_type = service_type
+        .map_err(|error| Problem::new(Kind::InvalidService, format!("the service type in the path {error}")))?;
+    let instance = instance
+        .map_err(|error| Problem::new(Kind::InvalidInstance, format!("the instance name in the path {error}")))?;
+    Ok(InstanceId::new(service_type, instance))
 }
 
 /// What must hold of the instance before a write (RFC 9110 §13.1).

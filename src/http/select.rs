@@ -80,7 +80,7 @@ impl Selection {
     /// Whether it is meant.
     pub(super) fn matches(&self, instance: &Instance) -> bool {
         let details = &instance.registration.details;
-        self.types.as_ref().is_none_or(|types| types.matches(instance.id().service_type()))
+        self.types.as_ref().is_none_or(|types| types.means(&instance.registration))
             && self.grant.as_ref().is_none_or(|grant| grant.may_read(instance.id().service_type()))
             && (self.status.is_empty() || self.status.contains(&instance.status()))
             && self.served.is_none_or(|served| instance.is_served() == served)

@@ -16,7 +16,7 @@ use crate::service::{InstanceId, Origin, Status};
 use super::Edge;
 use super::audit::Audit;
 use super::principal::Principal;
-use super::request::{Addressed, Document, Precondition, body_of, condition_of};
+use super::request::{Addressed, Document, Named, Precondition, body_of, condition_of};
 use super::respond::{self, Refused, problem_of};
 
 /// How often a patch is made anew because the instance changed under it.
@@ -59,7 +59,7 @@ pub(super) async fn heartbeat(
 pub(super) async fn replace(
     State(edge): State<Arc<Edge>>,
     principal: Principal,
-    Addressed(id): Addressed,
+    Named(id): Named,
     Precondition(condition): Precondition,
     Document(body): Document,
 ) -> Result<Response, Refused> {

@@ -80,6 +80,9 @@ pub enum ServiceTypeError {
     /// RFC 6763 §4.1.2.
     #[error("has the transport {0:?}; only _tcp and _udp are allowed")]
     Transport(String),
+    /// No name is as long.
+    #[error("is too long for a glob: at most 63 characters besides * are allowed")]
+    LongGlob,
     /// `_dns-sd._udp` has the names by which a zone is browsed (RFC 6763 §9, §11).
     #[error("is _dns-sd._udp, which DNS-SD keeps for itself; choose another")]
     Reserved,

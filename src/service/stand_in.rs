@@ -4,13 +4,15 @@
 //! `somata:registry`, becomes what is readable of it and a digest of the whole: `service-1-` and 20 hexadecimal
 //! digits. The name itself goes along as the attribute `name`, and is believed only where its digest is that of the
 //! label. A name that looks like a stand-in gets one of its own, so that no two names share a label.
+//!
+//! Who asks for a service by a text that is a service type means that, and else a service of that name.
 
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
-use super::name::{InstanceName, LABEL_MAX};
+use super::name::{InstanceName, InstanceNameError, LABEL_MAX};
 use super::registration::Registration;
-use super::service_type::ServiceType;
+use super::service_type::{ServiceType, ServiceTypeError, Transport};
 
 /// The attribute that has the name of a service, where a label stands in for it.
 pub const NAME: &str = "name";
@@ -46,6 +48,16 @@ impl ServiceType {
         Ok(plain.unwrap_or_else(|| Self::standing_in(name)))
     }
 
+    /// The service type that a text means to who looks for one: its own, else that of a service of such a name.
+    pub fn meant(text: &str, transport: Option<Transport>) -> Result<Self, ServiceTypeError> {
+        let error = match Self::new(text, transport) {
+            Err(error) if !is_like_a_type(text) => error,
+            known => return known,
+        };
+        let over_tcp = Self::of_name(text).map_err(|_| error)?;
+        Self::new(over_tcp.service(), transport)
+    }
+
     fn standing_in(name: &str) -> Self {
         Self::new(&stand_in(name, LABEL_MAX - 1), None).expect("made of letters, digits and single hyphens")
     }
@@ -57,6 +69,11 @@ impl InstanceName {
         check(name)?;
         let plain = Self::new(name).ok().filter(|_| !is_stand_in(name));
         Ok(plain.unwrap_or_else(|| Self::standing_in(name)))
+    }
+
+    /// The name of an instance that a text means to who looks for one: itself, else what stands in for it.
+    pub fn meant(text: &str) -> Result<Self, InstanceNameError> {
+        Self::new(text).or_else(|error| Self::of_name(text).map_err(|_| error))
     }
 
     fn standing_in(name: &str) -> Self {
@@ -113,6 +130,11 @@ fn stand_in(name: &str, longest: usize) -> String {
         readable = String::from("name");
     }
     format!("{}-{suffix}", readable.trim_end_matches('-'))
+}
+
+/// Whether who wrote it had a service type in mind, and is to be told what is wrong with it.
+fn is_like_a_type(text: &str) -> bool {
+    text.is_empty() || text.starts_with('_') || text.contains("._")
 }
 
 fn is_stand_in(label: &str) -> bool {
@@ -174,6 +196,34 @@ mod tests {
         let mut forged = registration(&label("service.1"), "i", "h");
         forged.txt = Txt::new([(NAME, Some(&b"service.2"[..]))]).unwrap();
         assert_eq!(forged.service_name(), label("service.1"));
+    }
+
+    #[test]
+    fn who_looks_for_a_service_means_a_type_or_else_a_name() {
+        let meant = |text: &str| ServiceType::meant(text, None).map(|found| found.to_string());
+        for text in ["auth", "_auth", "auth._tcp", "_AUTH._tcp."] {
+            assert_eq!(ServiceType::meant(text, None), "_auth._tcp".parse(), "{text}");
+        }
+        for name in ["service.1", "@scope/name", "somata:registry", "a b", "80", ".", &"x".repeat(250)] {
+            assert_eq!(ServiceType::meant(name, None).ok(), ServiceType::of_name(name).ok(), "{name}");
+        }
+        let over_udp = ServiceType::meant("service.1", Some(Transport::Udp)).unwrap();
+        assert_eq!((over_udp.service(), over_udp.transport()), (label("service.1").as_str(), Transport::Udp));
+        for (text, says) in [
+            ("", "is empty"),
+            ("_a b._tcp", "has ' '"),
+            ("_http._tpc", "has the transport \"_tpc\""),
+            ("auth._tcp.registry.local", "has the transport"),
+            ("_dns-sd._udp", "keeps for itself"),
+            ("a\nb", "has '\\n'"),
+            (&"x".repeat(251), "is 251 octets long"),
+        ] {
+            let error = meant(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+        let long = "i".repeat(64);
+        assert_eq!(InstanceName::meant(&long).ok(), InstanceName::of_name(&long).ok());
+        assert!(InstanceName::meant("").is_err());
     }
 
     #[test]

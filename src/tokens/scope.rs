@@ -24,7 +24,7 @@ struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PatternError {
     /// No name that a service can have would match.
-    #[error("{0:?} is no service; give a name such as auth or _auth._tcp, or a glob such as auth*")]
+    #[error("{0:?} is no service; give a name such as auth, _auth._tcp or @scope/name, or a glob such as auth*")]
     Malformed(String),
     /// More than are looked at in no time.
     #[error("there are {0} services; at most {PATTERNS_MAX} are allowed: a glob stands for many")]
@@ -115,12 +115,15 @@ mod tests {
         ] {
             assert_eq!(has(pattern, service), expected, "{pattern} {service}");
         }
+        let service_type = ServiceType::of_name("@scope/name").unwrap().to_string();
+        assert!(has("@scope/name", &service_type) && has("scope-name-*", &service_type));
+        assert!(!has("@scope/other", &service_type));
         assert!(!Scope::default().has(&"_auth._tcp".parse().unwrap()));
     }
 
     #[test]
     fn what_matches_no_service_is_refused() {
-        for text in ["", ".", "_", "a b", "a--b", "auth._sctp", "*._t*", "é*", "auth._tcp.registry.local", "@x/*"] {
+        for text in ["", "_", "_a b", "a\nb", "auth._sctp", "*._t*", "é*", "auth._tcp.registry.local", "@x/*"] {
             let error = Scope::try_from(vec![text.to_owned()]).unwrap_err();
             assert!(error.to_string().contains("or a glob such as auth*"), "{text}: {error}");
         }

@@ -96,7 +96,7 @@ fn a_service_that_goes_silent_is_kept_for_one_more_lease_also_over_a_crash_and_i
 #[test]
 fn a_guard_that_can_guard_nothing_is_refused() {
     for (variable, value, said) in [
-        ("SERVICES", "auth,a b", "lease.guard.services has \"a b\", which has ' '"),
+        ("SERVICES", "auth,_a b", "lease.guard.services has \"_a b\", which has ' '"),
         ("SHARE", "101", "lease.guard.share is 101; at most 100 is allowed"),
         ("SHARE", "0", "lease.guard.share is 0; give at least 1"),
         ("INSTANCES", "0", "lease.guard.instances is 0; give at least 1"),

@@ -20,18 +20,27 @@ pub(super) fn all() -> Value {
 
 fn in_paths() -> Map<String, Value> {
     let name = json!({ "type": "string", "format": "instance-name", "minLength": 1, "maxLength": 63 });
-    let app = json!({ "type": "string", "format": "attribute-text", "minLength": 1, "maxLength": 250 });
+    let any = |format: &str| json!({ "type": "string", "format": format, "minLength": 1, "maxLength": 250 });
+    let app = any("attribute-text");
     let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-    [
-        ("type", "A service type, such as `_auth._tcp`", with_format("service-type", schema::SERVICE)),
-        ("instance", "The name of an instance", name),
+    let known = [
+        ("type", "A service type, such as `_auth._tcp`, or any other name of a service", any("service-type")),
+        ("instance", "The name of an instance", any("instance-name")),
         ("kind", "The last segment of a problem's type", json!({ "type": "string", "enum": kinds })),
         ("app", "The name of an app, which may be any text", app.clone()),
         ("id", "The name of an instance, which may be any text", app),
     ]
-    .map(|(name, description, schema)| entry(name, "path", true, description, schema))
-    .into_iter()
-    .collect()
+    .map(|(name, description, schema)| entry(name, "path", true, description, schema));
+    // What is registered has labels in DNS.
+    let registered = [
+        ("type", "A service type, such as `_auth._tcp`", with_format("service-type", schema::SERVICE)),
+        ("instance", "The name of an instance", name),
+    ]
+    .map(|(name, description, schema)| {
+        let (key, parameter) = entry(name, "path", true, description, schema);
+        (format!("{key}.registered"), parameter)
+    });
+    known.into_iter().chain(registered).collect()
 }
 
 fn in_queries() -> Map<String, Value> {
@@ -42,7 +51,11 @@ fn in_queries() -> Map<String, Value> {
     let pick =
         json!({ "type": "string", "pattern": "^(first|random|round-robin|weighted|hash:.+)$", "maxLength": VALUE_MAX });
     let mut all: Map<String, Value> = [
-        ("service", "`auth`, `_auth._tcp`, or a glob; with a range of versions `couchdb@3.x`", value("service-filter")),
+        (
+            "service",
+            "`auth`, `_auth._tcp`, `@scope/name`, or a glob; with a range of versions `couchdb@3.x`",
+            value("service-filter"),
+        ),
         ("instance", "A name or a glob", value("instance-name")),
         ("version", "A range of versions as npm has it", value("version-range")),
         ("served", "Whether DNS answers with it", json!({ "type": "boolean" })),

@@ -27,8 +27,8 @@ impl Named {
         let changes = take(&mut params, "changes")?;
         let only = take(&mut params, "only")?.map(only).transpose()?.unwrap_or_default();
         let Names { service, instance, transport } = Json::Object(params).read()?;
-        let service_type = ServiceType::new(&service, transport).map_err(|e| Invalid::new("service", e))?;
-        let instance = InstanceName::new(&instance).map_err(|e| Invalid::new("instance", e))?;
+        let service_type = ServiceType::meant(&service, transport).map_err(|e| Invalid::new("service", e))?;
+        let instance = InstanceName::meant(&instance).map_err(|e| Invalid::new("instance", e))?;
         Ok(Self { id: InstanceId::new(service_type, instance), changes, only })
     }
 }

@@ -23,7 +23,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..operation("post", "/v1/heartbeat", "heartbeat", "register", "Register what is new, renew what is known")
     },
     Operation {
-        parameters: &["path.type", "path.instance", "header.If-Match", "header.If-None-Match"],
+        parameters: &["path.type.registered", "path.instance.registered", "header.If-Match", "header.If-None-Match"],
         body: Some(json_body("Registration", "The whole of it. The names in the path may be repeated, and not differ")),
         answers: &[
             Answer { is_linked: true, ..tagged(200, "It was replaced or renewed", "Instance") },
