@@ -3,8 +3,8 @@
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
 //! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
 //! as `octets`;
-//! `routed` leads to the handlers. `around` each, `guard` turns away what a foreign web page or another machine may not
-//! do, and tells who asks (`principal`); `request` reads what a request says; `audit` tells of who changed what, and
+//! `routed` leads to the handlers. `around` each, in the `manner` of its route, `guard` turns away what a foreign web
+//! page or another machine may not do, and tells who asks (`principal`); `request` reads what a request says; `audit` tells of who changed what, and
 //! `access_log` of all that was asked;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
@@ -30,6 +30,7 @@ mod handover;
 mod history;
 mod listen;
 mod listing;
+mod manner;
 mod metrics;
 mod octets;
 mod openapi;
@@ -57,7 +58,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::Uri;
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::{get, post, put};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -73,6 +76,7 @@ use crate::tokens::Keyring;
 use audit::Audit;
 use connections::Connections;
 use doors::{plexus, registro, servreg};
+use manner::{Manner, Words, Writes};
 use metrics::Requests;
 use octets::Octets;
 use pick::Rounds;
@@ -319,9 +323,9 @@ struct Edge {
     stop: CancellationToken,
 }
 
-/// Every path. GET routes answer HEAD, too.
+/// Every path, and in which manner its requests are met. GET routes answer HEAD, too.
 fn routes(edge: &Arc<Edge>) -> Router {
-    let routes = Router::new()
+    let ours = Router::new()
         .route("/", get(plexus::root))
         .route("/healthz", get(about::health))
         .route("/readyz", get(about::readiness))
@@ -334,16 +338,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/docs/viewer.css", get(docs::style))
         .route("/problems", get(about::problems))
         .route("/problems/{kind}", get(about::problem))
-        .route("/dns-query", get(doh::get).post(doh::post))
-        .route("/rpc", post(rpc::call))
         .route("/ws", get(rpc::connect))
-        .route("/api", post(servreg::call))
-        .route("/registro/1.0/apps", get(registro::apps).post(registro::declare))
-        .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register))
-        .route(
-            "/registro/1.0/apps/{app}/{id}",
-            get(registro::instance).put(registro::heartbeat).delete(registro::leave),
-        )
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/heartbeat", post(write::heartbeat))
@@ -357,19 +352,44 @@ fn routes(edge: &Arc<Edge>) -> Router {
         .route("/v1/instances/{type}/{instance}/history", get(history::history))
         .route("/v1/instances/{type}/{instance}/renew", post(write::renew))
         .route("/v1/instances/{type}/{instance}/status", put(write::set_status));
-    within_limits(routes, edge)
+    // As every client has it by default (RFC 8484 §4.1.1 gives it as an example).
+    let dns = Router::new().route("/dns-query", get(doh::get).post(doh::post));
+    let calls = Router::new().route("/rpc", post(rpc::call));
+    let of_servreg = Router::new().route("/api", post(servreg::call));
+    let of_registro = Router::new()
+        .route("/registro/1.0/apps", get(registro::apps).post(registro::declare))
+        .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register))
+        .route(
+            "/registro/1.0/apps/{app}/{id}",
+            get(registro::instance).put(registro::heartbeat).delete(registro::leave),
+        );
+    let usual = Manner::default();
+    within_limits(ours.fallback(nowhere), usual, edge)
+        .merge(within_limits(dns, Manner { writes: Writes::Never, ..usual }, edge))
+        .merge(within_limits(calls, Manner { writes: Writes::ByCall, words: Words::Theirs(rpc::refuse) }, edge))
+        .merge(within_limits(
+            of_servreg,
+            Manner { writes: Writes::ByCall, words: Words::Theirs(servreg::refuse) },
+            edge,
+        ))
+        .merge(within_limits(of_registro, Manner { words: Words::Theirs(registro::refuse), ..usual }, edge))
 }
 
 /// What there is where only WebSockets are expected.
 fn calls(edge: &Arc<Edge>) -> Router {
-    within_limits(Router::new().route("/", get(plexus::root)).route("/ws", get(rpc::connect)), edge)
+    let routes = Router::new().route("/", get(plexus::root)).route("/ws", get(rpc::connect));
+    within_limits(routes.fallback(nowhere), Manner::default(), edge)
+}
+
+/// Where no path leads.
+async fn nowhere(uri: Uri) -> Response {
+    registro::without_slash(&uri).unwrap_or_else(|| respond::no_such_path(&uri))
 }
 
 /// What holds for every path.
-fn within_limits(routes: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
+fn within_limits(routes: Router<Arc<Edge>>, manner: Manner, edge: &Arc<Edge>) -> Router {
     routes
-        .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(edge), around::layer))
+        .layer(middleware::from_fn_with_state((Arc::clone(edge), manner), around::layer))
         .with_state(Arc::clone(edge))
 }

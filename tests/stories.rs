@@ -38,6 +38,7 @@ mod stories {
     mod dns_unread;
     mod doors_bad_input;
     mod doors_plexus;
+    mod doors_refusals;
     mod doors_registro;
     mod doors_servreg;
     mod doors_somata;

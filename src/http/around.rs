@@ -7,25 +7,30 @@ use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tokio::time::timeout;
 
 use crate::api::{Kind, Problem};
 
 use super::Edge;
 use super::access_log::By;
+use super::manner::Manner;
 use super::principal::Principal;
 use super::request::Sender;
-use super::respond::Refused;
 
-/// The layer of all routes.
-pub(super) async fn layer(State(edge): State<Arc<Edge>>, sender: Sender, request: Request, next: Next) -> Response {
+/// The layer of all routes of one manner.
+pub(super) async fn layer(
+    State((edge, manner)): State<(Arc<Edge>, Manner)>,
+    sender: Sender,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let handler = |principal, mut request: Request| {
         request.extensions_mut().insert(principal);
         next.run(request)
     };
-    edge.around(sender, route.as_ref().map(MatchedPath::as_str), request, handler).await
+    edge.around(sender, route.as_ref().map(MatchedPath::as_str), manner, request, handler).await
 }
 
 impl Edge {
@@ -34,31 +39,34 @@ impl Edge {
         &self,
         sender: Sender,
         route: Option<&str>,
+        manner: Manner,
         request: Request,
         handler: impl FnOnce(Principal, Request) -> F,
     ) -> Response {
         let counting = self.requests.begin(route, request.method());
-        let response = match self.check(&request, sender.0) {
+        let mut response = match self.check(&request, sender.0, manner.writes) {
             Ok(principal) => {
                 let by = principal.grant.name().map(|name| By(Arc::clone(name)));
-                let mut response = in_time(self.config.request_timeout, handler(principal, request)).await;
+                let answer = in_time(self.config.request_timeout, handler(principal, request)).await;
+                let mut response = answer.unwrap_or_else(|problem| manner.words.tell(problem));
                 if let Some(by) = by {
                     response.extensions_mut().insert(by);
                 }
                 response
             }
-            Err(problem) => Refused::from(problem).into_response(),
+            Err(problem) => manner.words.tell(problem),
         };
+        manner.words.mark(&mut response);
         counting.end(response.status());
         response
     }
 }
 
 /// Ends what takes too long.
-async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
-    timeout(limit, answer).await.unwrap_or_else(|_| {
+async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Result<Response, Problem> {
+    timeout(limit, answer).await.map_err(|_| {
         let limit = humantime::format_duration(limit);
         let detail = format!("the request was not complete or not done within {limit} (http.request_timeout)");
-        Refused::from(Problem::new(Kind::RequestTimeout, detail)).into_response()
+        Problem::new(Kind::RequestTimeout, detail)
     })
 }

@@ -22,8 +22,6 @@ use super::Edge;
 use super::request::{self, Sender};
 use super::respond::Refused;
 
-/// Where it is, as every client has it by default (RFC 8484 §4.1.1 gives it as an example).
-pub(super) const PATH: &str = "/dns-query";
 const MEDIA_TYPE: &str = "application/dns-message";
 /// Octets of a request, at most: ten times what a question with all its options takes.
 const REQUEST_MAX: usize = 4096;

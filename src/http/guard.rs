@@ -5,8 +5,8 @@
 //! rebinding) passes as the same site, but betrays itself by that name in `Host`. Over TLS it gets no further than the
 //! certificate, which is not for that name: there, names are the certificate's matter.
 //!
-//! What is posted to some paths may be reading: DNS over HTTPS always is, and of calls (JSON-RPC) it is a matter of
-//! their method. Other machines may.
+//! Which requests write the table of routes says; of calls (JSON-RPC) it is a matter of their method, and who answers
+//! them asks here.
 //!
 //! What a token is for is not looked at here, but where it is known which service is meant: the registry is told who
 //! asks for a change, and a selection who is to see it.
@@ -18,22 +18,17 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, Version};
+use axum::http::{HeaderMap, Version};
 
 use crate::api::{Kind, Problem};
 use crate::service::DomainName;
 use crate::tokens::Keyring;
 
-use super::doh;
-use super::doors::servreg;
+use super::manner::Writes;
 use super::principal::Principal;
 use super::request::OverTls;
 use super::respond::excerpt;
-use super::rpc;
 use super::{Config, Edge};
-
-/// Where the request alone does not tell whether it writes: calls ask [`Edge::check_write`] themselves.
-const ANY_METHOD: [&str; 3] = [doh::PATH, rpc::PATH, servreg::PATH];
 
 /// The rules.
 #[derive(Debug)]
@@ -48,8 +43,8 @@ pub(super) struct Guard {
 
 impl Edge {
     /// Whose `request` it is, if it may pass.
-    pub(super) fn check(&self, request: &Request, sender: IpAddr) -> Result<Principal, Problem> {
-        self.guard.check(request, sender).inspect_err(|problem| {
+    pub(super) fn check(&self, request: &Request, sender: IpAddr, writes: Writes) -> Result<Principal, Problem> {
+        self.guard.check(request, sender, writes).inspect_err(|problem| {
             let what = format!("{} {}", excerpt(request.method().as_str()), excerpt(request.uri().path()));
             self.audit.turned_away(sender, &what, problem);
         })
@@ -73,7 +68,7 @@ impl Guard {
         Self { hosts, zones: Arc::clone(zones), tokens, loopback_writes, anonymous_writes }
     }
 
-    fn check(&self, request: &Request, sender: IpAddr) -> Result<Principal, Problem> {
+    fn check(&self, request: &Request, sender: IpAddr, writes: Writes) -> Result<Principal, Problem> {
         let host = addressed(request)?;
         if let Some(host) = &host
             && request.extensions().get::<OverTls>().is_none()
@@ -82,8 +77,7 @@ impl Guard {
         }
         check_site(request.headers(), host.as_ref())?;
         let principal = Principal::of(request.headers(), sender, &self.tokens)?;
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if !is_read && !ANY_METHOD.contains(&request.uri().path()) {
+        if writes.is_said_by(request.method()) {
             self.check_write(&principal)?;
         }
         Ok(principal)
@@ -194,7 +188,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::empty()).unwrap();
-        guard.check(&request, sender.parse().unwrap()).map(drop).map_err(|problem| problem.known())
+        guard.check(&request, sender.parse().unwrap(), Writes::ByMethod).map(drop).map_err(|problem| problem.known())
     }
 
     #[test]

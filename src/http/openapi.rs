@@ -100,7 +100,7 @@ fn described(operation: &Operation) -> Value {
     }
     let mut responses: BTreeMap<u16, Value> = answers.iter().map(|answer| (answer.status, answered(answer))).collect();
     for (status, kinds) in problems(operation) {
-        responses.insert(status, refused(status, &kinds));
+        responses.insert(status, refused(status, &kinds, operation.replies));
     }
     value["responses"] = responses.into_iter().map(|(status, answer)| (status.to_string(), answer)).collect();
     value
@@ -151,12 +151,17 @@ fn problems(operation: &Operation) -> BTreeMap<u16, Vec<Kind>> {
     by_status
 }
 
-fn refused(status: u16, kinds: &[Kind]) -> Value {
+fn refused(status: u16, kinds: &[Kind], in_replies: bool) -> Value {
     let told: Vec<_> = kinds.iter().map(|kind| format!("`{}`: {}", kind.name(), kind.title())).collect();
     let types: Vec<_> = kinds.iter().map(|kind| format!("/problems/{}", kind.name())).collect();
     let only = json!({ "properties": { "type": { "enum": types }, "status": { "const": status } } });
-    let schema = json!({ "allOf": [schemas::refer("Problem"), only] });
-    let mut value = json!({ "description": told.join("; "), "content": { PROBLEM: { "schema": schema } } });
+    let (media_type, schema) = if in_replies {
+        let only = json!({ "required": ["error"], "properties": { "error": { "properties": { "data": only } } } });
+        (JSON, json!({ "allOf": [schemas::refer("Reply"), only] }))
+    } else {
+        (PROBLEM, json!({ "allOf": [schemas::refer("Problem"), only] }))
+    };
+    let mut value = json!({ "description": told.join("; "), "content": { media_type: { "schema": schema } } });
     match status {
         401 => value["headers"] = refer_all("headers", &["WWW-Authenticate"]),
         503 => value["headers"] = refer_all("headers", &["Retry-After"]),

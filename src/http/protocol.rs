@@ -14,7 +14,6 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::HOST;
 use axum::http::{HeaderValue, Request, Response, Version};
-use axum::response::IntoResponse;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -30,11 +29,10 @@ use super::Config;
 use super::activity::{Activity, Taking};
 use super::connections::Ticket;
 use super::handover::Handover;
+use super::manner::Words;
 use super::octets::{Held, Received, Share};
 use super::request::{DISCARDED_MAX, OverTls, Sender};
-use super::respond::Refused;
 use super::routed::Routed;
-use crate::api::Problem;
 
 /// Octets of a request's head, at most; a long query fits many times.
 const HEAD_MAX: u16 = 32 << 10;
@@ -238,7 +236,7 @@ impl Handler {
         // What is written while it is taken has no length yet, and costs no more than its pieces.
         let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
             Ok(held) => (response, held),
-            Err(too_many) => (Refused::from(Problem::from(too_many)).into_response(), None),
+            Err(too_many) => (Words::of(&response).tell(too_many.into()), None),
         };
         if let Some(sent) = &sent {
             // Who takes longer than that has no need of it, or no will.

@@ -10,8 +10,6 @@ use crate::api::{Invalid, Kind, Problem};
 use crate::registry::Refusal;
 use crate::service::Revision;
 
-use super::doors::registro;
-
 /// What documents are.
 pub(super) const JSON: &str = "application/json";
 /// Octets that most documents fit: what a heartbeat is answered.
@@ -77,8 +75,15 @@ impl From<Refused> for Problem {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        self.said_as("application/problem+json", &self.0)
+    }
+}
+
+impl Refused {
+    /// With the status and headers of HTTP, and a body in somebody's own words.
+    pub(super) fn said_as(&self, content_type: &'static str, body: &impl Serialize) -> Response {
         let status = StatusCode::from_u16(self.0.status).expect("kinds have statuses of HTTP");
-        let mut response = json(status, "application/problem+json", &self.0);
+        let mut response = json(status, content_type, body);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             // A queue is soon shorter; a disk or a restart takes people longer.
             let seconds = if self.0.known() == Some(Kind::Busy) { "1" } else { "5" };
@@ -132,10 +137,7 @@ pub(super) fn text(status: StatusCode, content_type: &'static str, body: impl In
     (status, headers, body.into()).into_response()
 }
 
-pub(super) async fn no_such_path(uri: Uri) -> Response {
-    if let Some(elsewhere) = registro::without_slash(&uri) {
-        return elsewhere;
-    }
+pub(super) fn no_such_path(uri: &Uri) -> Response {
     let detail = format!("there is nothing at {}; GET / says what there is", excerpt(uri.path()));
     Refused::from(Problem::new(Kind::NoSuchPath, detail)).into_response()
 }

@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 
 use super::Edge;
 use super::handover::Handover;
+use super::manner::Manner;
 use super::request::Sender;
 use super::write;
 
@@ -50,7 +51,7 @@ impl Routed {
                 write::heartbeat(State(Arc::clone(edge)), principal, request).await.into_response()
             };
             // Elsewhere: every connection keeps the room of its largest request.
-            return Box::pin(edge.around(sender, Some(HEARTBEAT), request, handler)).await;
+            return Box::pin(edge.around(sender, Some(HEARTBEAT), Manner::default(), request, handler)).await;
         }
         request.extensions_mut().insert(sender);
         request.extensions_mut().insert(handover.clone());

@@ -34,6 +34,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use crate::api::Problem;
+
 use super::Edge;
 use super::handover::Handover;
 use super::principal::Principal;
@@ -41,15 +43,12 @@ use super::request::read_body;
 use super::respond::{self, Refused};
 
 use caller::Caller;
-use message::{dispatch, refusal};
+use message::dispatch;
 
 pub(super) use claims::Claims;
-pub(super) use message::{Answer, Call, Methods, Outcome, Params};
+pub(super) use message::{Answer, Call, Methods, Outcome, Params, refusal};
 pub(super) use socket::{Line, open};
 pub(super) use spent::Spent;
-
-/// Where calls are posted.
-pub(super) const PATH: &str = "/rpc";
 
 /// `[rpc]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +63,12 @@ pub(super) async fn call(State(edge): State<Arc<Edge>>, principal: Principal, re
     let caller = Caller { edge: Arc::clone(&edge), principal, session: None };
     let reply = posted(&caller, &edge, request).await;
     reply.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
+}
+
+/// Who is turned away before a call of theirs was read is told so in a reply, under the status of HTTP.
+pub(super) fn refuse(problem: Problem) -> Response {
+    let reply = refusal::<Caller>(problem.clone());
+    Refused::from(problem).said_as(respond::JSON, &reply)
 }
 
 /// `GET /ws`

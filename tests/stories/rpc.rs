@@ -268,5 +268,4 @@ fn a_page_of_another_site_calls_nothing() {
     };
     send("/rpc", "POST");
     send("/ws", "GET");
-    send("/api", "POST");
 }

@@ -71,7 +71,7 @@ fn what_is_no_token_of_ours_is_refused_with_the_remedy() {
     ] {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         // Whoever believes to have one is to know, also where none is needed.
-        for (method, path) in [("POST", "/v1/heartbeat"), ("GET", "/v1/instances"), ("POST", "/rpc"), ("GET", "/ws")] {
+        for (method, path) in [("POST", "/v1/heartbeat"), ("GET", "/v1/instances"), ("GET", "/ws")] {
             let (kind, challenge, detail) = refused(portolan.request(method, path, &headers, "{}"), 401);
             assert_eq!(kind, "invalid-token");
             assert_eq!(challenge, r#"Bearer realm="portolan", error="invalid_token""#);

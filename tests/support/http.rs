@@ -35,14 +35,16 @@ impl Response {
     }
 }
 
-/// One request on a connection of its own. A `Host` header is added unless given.
+/// One request on a connection of its own. `Host` and `Content-Length` are added unless given.
 #[track_caller]
 pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut head = vec![format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}", body.len())];
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        head.push(format!("Host: {to}"));
+    let mut head = vec![format!("{method} {path} HTTP/1.1\r\nConnection: close")];
+    for (name, value) in [("Host", to.to_string()), ("Content-Length", body.len().to_string())] {
+        if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+            head.push(format!("{name}: {value}"));
+        }
     }
     head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     let head = head.join("\r\n");

@@ -62,6 +62,11 @@ pub(in crate::http) fn status(kind: Kind) -> u16 {
     in_its_statuses(kind.status())
 }
 
+/// Who is turned away before the door was reached.
+pub(in crate::http) fn refuse(problem: Problem) -> Response {
+    Rejected::from(problem).into_response()
+}
+
 /// Adds what the door answers with.
 pub(in crate::http) fn describe_answers(generator: &mut SchemaGenerator) {
     let _ = (generator.subschema_for::<Applications>(), generator.subschema_for::<Shown>());

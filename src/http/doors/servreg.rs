@@ -18,16 +18,14 @@ use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, TxtValue};
 use crate::http::Edge;
 use crate::http::pick::AT_ONCE;
 use crate::http::principal::Principal;
-use crate::http::respond::problem_of;
-use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted};
+use crate::http::respond::{self, problem_of};
+use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted, refusal};
 use crate::registry::{Operation, Refusal, Slot};
 use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, ServiceType, URL};
 use crate::tokens::Grant;
 
 use super::{of_types, over_any_transport, reached_at};
 
-/// Where calls are posted.
-pub(in crate::http) const PATH: &str = "/api";
 /// How long a ping holds.
 const ACTIVE: Duration = Duration::from_mins(1);
 /// Instances that one call finds, at most.
@@ -38,6 +36,11 @@ pub(in crate::http) async fn call(State(edge): State<Arc<Edge>>, principal: Prin
     let caller = Caller { edge: &edge, principal: &principal };
     // To a notification nothing is said, with the status that everything has.
     posted(&caller, &edge, request).await.unwrap_or_else(|| StatusCode::OK.into_response())
+}
+
+/// Who is turned away before a call of theirs was read: its clients look for a reply, under the one status that they know.
+pub(in crate::http) fn refuse(problem: Problem) -> Response {
+    respond::document(StatusCode::OK, &refusal::<Caller<'_>>(problem))
 }
 
 /// What is posted: names and places are texts that no schema can tell from others.

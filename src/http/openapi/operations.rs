@@ -27,6 +27,8 @@ pub(super) struct Operation {
     pub(super) status_of: fn(Kind) -> u16,
     /// What it refuses with under another status.
     pub(super) others: &'static [(u16, Kind)],
+    /// Whether a problem is told in the reply to a call.
+    pub(super) replies: bool,
 }
 
 /// What is sent.
@@ -133,10 +135,24 @@ const fn operation(
     tag: &'static str,
     summary: &'static str,
 ) -> Operation {
-    let (description, parameters, body, answers, others) = ("", &[], None, &[], &[]);
+    let (description, parameters, body, answers, others, replies) = ("", &[], None, &[], &[], false);
     let problems: &[&[Kind]] = &[EVERY];
     let status_of: fn(Kind) -> u16 = Kind::status;
-    Operation { method, path, id, tag, summary, description, parameters, body, answers, problems, status_of, others }
+    Operation {
+        method,
+        path,
+        id,
+        tag,
+        summary,
+        description,
+        parameters,
+        body,
+        answers,
+        problems,
+        status_of,
+        others,
+        replies,
+    }
 }
 
 /// Of Registro's door, which has statuses of its own.

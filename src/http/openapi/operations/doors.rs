@@ -21,12 +21,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..operation("post", "/dns-query", "postDns", "dns", "Ask DNS")
     },
     Operation {
-        description: "`rpc.discover` tells the methods (OpenRPC). The status is 200 whatever a reply says",
+        description: "`rpc.discover` tells the methods (OpenRPC). The status is 200 whatever became of calls",
         body: Some(json_body("Calls", "A call, or a batch of up to 1,000")),
         answers: &[
             json(200, "A reply, or one for each call that has an id", "Replies"),
             nothing(204, "No call has an id"),
         ],
+        replies: true,
         ..operation("post", "/rpc", "call", "rpc", "Call methods")
     },
     Operation {
@@ -37,6 +38,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         description: "The methods are `ping(name, host, port)`, `ping(name, url)` and `locate_service(name)`",
         body: Some(json_body("ServregCalls", "A call, or a batch of up to 1,000")),
         answers: &[Answer { content: Content::Json("ServregReplies"), ..nothing(200, "A reply, or nothing") }],
+        // Whatever it is, it is a reply.
+        problems: &[],
         ..operation("post", "/api", "callServreg", "doors", "servreg: call methods")
     },
     Operation {
