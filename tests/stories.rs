@@ -70,6 +70,7 @@ mod stories {
     mod tokens;
     mod tokens_owner;
     mod tokens_read;
+    mod turns;
     mod watch;
     mod watch_crowd;
     mod websocat;

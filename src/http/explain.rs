@@ -50,8 +50,8 @@ pub(super) async fn explain(
     }
     let name = name.ok_or_else(|| invalid_parameter("name", "is missing; give a whole name"))?;
     // A host may be that of any instance: all are looked at.
-    let looking = Arc::clone(&edge);
-    let explained = edge.explaining.take(move || looking.explained(&name, rtype, &principal)).await?;
+    let (looking, sender) = (Arc::clone(&edge), principal.sender);
+    let explained = edge.explaining.take(sender, move || looking.explained(&name, rtype, &principal)).await?;
     Ok(respond::document(StatusCode::OK, &explained))
 }
 

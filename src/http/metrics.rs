@@ -17,6 +17,7 @@ use crate::metrics::Histogram;
 use crate::metrics::Metrics;
 
 use super::Edge;
+use super::principal::Principal;
 use super::respond::Refused;
 
 /// Upper bounds in seconds, from a read in memory to what a disk that struggles makes of a write.
@@ -59,11 +60,15 @@ pub(super) struct Counting<'a> {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Result<Response, Refused> {
+pub(super) async fn metrics(
+    State(edge): State<Arc<Edge>>,
+    principal: Principal,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
     let metrics = Arc::clone(&edge.neighbours.metrics);
-    let page = edge.scraping.take(move || metrics.expose(format)).await?;
+    let page = edge.scraping.take(principal.sender, move || metrics.expose(format)).await?;
     Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], page).into_response())
 }
 

@@ -4,6 +4,7 @@
 //! large service, one request at a time, and on a thread of its own.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -52,10 +53,11 @@ pub(super) async fn one(
     selection: &Arc<Selection>,
     pick: &Pick,
     filter: &Filter,
+    sender: IpAddr,
 ) -> Result<Page, Problem> {
     let pick = pick.clone();
     let round = if pick == Pick::RoundRobin { edge.rounds.next(filter) } else { 0 };
-    look(edge, selection, move |edge, state, selection| {
+    look(edge, selection, sender, move |edge, state, selection| {
         let picked = choose(&candidates(state, selection), &pick, round).map(|slot| edge.show(slot));
         let (instances, position) = (picked.into_iter().collect(), watch::position(state.history, state.revision));
         Page { instances, revision: state.revision.0, position, cursor: None }
@@ -67,6 +69,7 @@ pub(super) async fn one(
 pub(super) async fn look<T: Send + 'static>(
     edge: &Arc<Edge>,
     selection: &Arc<Selection>,
+    sender: IpAddr,
     look: impl FnOnce(&Edge, &State, &Selection) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let state = edge.registry.state();
@@ -76,7 +79,7 @@ pub(super) async fn look<T: Send + 'static>(
     drop(state);
     let (looking, selection) = (Arc::clone(edge), Arc::clone(selection));
     // What is published when the turn comes, not before: a state that waits in a queue is kept for nothing.
-    edge.looking.take(move || look(&looking, &looking.registry.state(), &selection)).await
+    edge.looking.take(sender, move || look(&looking, &looking.registry.state(), &selection)).await
 }
 
 /// What is meant and has the lowest priority, in order.

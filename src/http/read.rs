@@ -48,7 +48,7 @@ pub(super) async fn instances(
             wait::until_listed(&edge, &selection, principal.sender, time).await?;
         }
         if let Some(pick) = &filter.pick {
-            let page = pick::one(&edge, &selection, pick, &filter).await?;
+            let page = pick::one(&edge, &selection, pick, &filter, principal.sender).await?;
             return Ok(respond::document(StatusCode::OK, &page));
         }
     }
@@ -73,7 +73,7 @@ impl Edge {
         let filter = Filter::from_query(query)?;
         // To count the instances of a type is to look at each.
         let (looking, grant) = (Arc::clone(self), principal.grant.clone());
-        self.counting.take(move || looking.count(&filter, &grant)).await
+        self.counting.take(principal.sender, move || looking.count(&filter, &grant)).await
     }
 
     pub(super) fn show(&self, slot: &Slot) -> Instance {

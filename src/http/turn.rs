@@ -1,26 +1,45 @@
 //! Work that grows with the registry: while others are served, and one request's at a time.
+//!
+//! Each network has a line of its own, and the first of each line take turns: however many requests one client sends, it
+//! holds up another by one.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Queue;
 
 use crate::api::{Kind, Problem};
+use crate::service::network;
+
+use super::wait;
+
+/// Requests of one client in line, at most: as many as may `wait`, which look before they do, and some more.
+const IN_LINE_MAX: usize = wait::WAITERS_PER_CLIENT + 50;
+/// Requests in all lines, at most.
+const IN_LINES_MAX: usize = 2_000;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
-pub(super) struct Turn(Arc<Mutex<()>>);
+pub(super) struct Turn {
+    turn: Arc<Queue<()>>,
+    /// By network. Whoever is in a line, or has come to its turn, holds it.
+    lines: Mutex<HashMap<IpAddr, Arc<Queue<()>>>>,
+}
 
 impl Turn {
-    /// What `work` comes to, when its turn has come.
+    /// What `work` comes to, when the turn of `client` has come.
     pub(super) async fn take<T: Send + 'static>(
         &self,
+        client: IpAddr,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let turn = Arc::clone(&self.0).lock_owned().await;
+        let first = self.line_up(client)?.lock_owned().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
             // Held to the end, also where the client has gone.
-            let _turn = turn;
+            let _held = (turn, first);
             work()
         });
         done.await.map_err(|error| match error.try_into_panic() {
@@ -29,16 +48,45 @@ impl Turn {
             Err(_cancelled) => Problem::new(Kind::ShuttingDown, "the registry is shutting down"),
         })
     }
+
+    fn line_up(&self, client: IpAddr) -> Result<Arc<Queue<()>>, Problem> {
+        let busy = |detail: String| Err(Problem::new(Kind::Busy, detail));
+        // Whoever panicked left the map whole: every change of it is one call.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|_, line| length(line) > 0);
+        if lines.values().map(length).sum::<usize>() >= IN_LINES_MAX {
+            return busy(format!("{IN_LINES_MAX} requests wait for their turn, which is the limit; ask again later"));
+        }
+        let line = lines.entry(network(client)).or_default();
+        if length(line) >= IN_LINE_MAX {
+            let detail = format!(
+                "{IN_LINE_MAX} requests from your address wait for their turn, which is the limit; ask again when some \
+                 are answered"
+            );
+            return busy(detail);
+        }
+        Ok(Arc::clone(line))
+    }
+}
+
+/// How many are in it.
+fn length(line: &Arc<Queue<()>>) -> usize {
+    Arc::strong_count(line) - 1
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     use tokio::runtime::Runtime;
+    use tokio::sync::oneshot;
 
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
     fn who_asks_a_server_that_ends_is_told_so() {
@@ -46,7 +94,7 @@ mod tests {
         let handle = runtime.handle().clone();
         runtime.shutdown_background();
         let _within = handle.enter();
-        let taken = pin!(turn.take(|| "done")).poll(&mut Context::from_waker(Waker::noop()));
+        let taken = pin!(turn.take(HERE, || "done")).poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(Err(problem)) = taken else { panic!("{taken:?}") };
         assert_eq!(problem.known(), Some(Kind::ShuttingDown));
     }
@@ -56,7 +104,7 @@ mod tests {
         let turn = Turn::default();
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (finish, may_finish) = std::sync::mpsc::channel();
-        let first = turn.take(move || {
+        let first = turn.take(HERE, move || {
             begun.send(()).unwrap();
             may_finish.recv().unwrap();
         });
@@ -66,11 +114,51 @@ mod tests {
             _ = first => unreachable!("it may not finish yet"),
             begun = tokio::task::spawn_blocking(move || has_begun.recv()) => begun.unwrap().unwrap(),
         }
-        let second = turn.take(|| ());
+        let second = turn.take(HERE, || ());
         let mut second = pin!(second);
         assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        assert!(turn.0.try_lock().is_err(), "the first works on");
+        assert!(turn.turn.try_lock().is_err(), "the first works on");
         finish.send(()).unwrap();
         second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_line_of_one_client_holds_up_another_by_one_and_has_an_end() {
+        let turn = Arc::new(Turn::default());
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let (begun, has_begun) = oneshot::channel();
+        let (finish, may_finish) = std::sync::mpsc::channel();
+        let queue = |client, name: &'static str| {
+            let (turn, done) = (Arc::clone(&turn), Arc::clone(&done));
+            tokio::spawn(async move { turn.take(client, move || done.lock().unwrap().push(name)).await })
+        };
+        let first = tokio::spawn({
+            let turn = Arc::clone(&turn);
+            async move {
+                let work = move || {
+                    begun.send(()).unwrap();
+                    may_finish.recv().unwrap();
+                };
+                turn.take(HERE, work).await
+            }
+        });
+        has_begun.await.unwrap();
+        let mut queued: Vec<_> = (1..IN_LINE_MAX).map(|_| queue(HERE, "one of many")).collect();
+        // On one thread: each gets in line when it first runs, which is in the order they were begun.
+        let too_many = queue(HERE, "too many").await.unwrap().unwrap_err();
+        assert_eq!(too_many.known(), Some(Kind::Busy));
+        assert!(too_many.detail.contains("from your address"), "{too_many:?}");
+        queued.push(queue(THERE, "another"));
+        tokio::task::yield_now().await;
+        finish.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        for queued in queued {
+            queued.await.unwrap().unwrap();
+        }
+        let done = done.lock().unwrap();
+        assert_eq!(done.len(), IN_LINE_MAX);
+        // Who was the first of its line came before it.
+        assert!(done[..2].contains(&"another"), "{:?}", done.iter().position(|name| *name == "another"));
+        assert!(turn.line_up(HERE).is_ok() && turn.lines.lock().unwrap().len() == 1, "lines go with who stood in them");
     }
 }

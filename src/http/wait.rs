@@ -23,7 +23,7 @@ use super::{Config, Edge};
 /// Requests that wait, at most.
 const WAITERS_MAX: usize = 1_000;
 /// Requests of one client that wait, at most.
-const WAITERS_PER_CLIENT: usize = 250;
+pub(super) const WAITERS_PER_CLIENT: usize = 250;
 /// From one look at changes to the next.
 const PACE: Duration = Duration::from_millis(10);
 
@@ -68,11 +68,11 @@ pub(super) async fn until_listed(
     let _place = edge.waiters.enter(sender).map_err(busy)?;
     // Before the first look, so that no change falls between.
     let mut changes = edge.registry.subscribe();
-    if is_listed(edge, selection).await? {
+    if is_listed(edge, selection, sender).await? {
         return Ok(());
     }
     tokio::select! {
-        found = timeout(time, until_changed(edge, selection, &mut changes)) => found.unwrap_or(Ok(())),
+        found = timeout(time, until_changed(edge, selection, sender, &mut changes)) => found.unwrap_or(Ok(())),
         () = edge.stop.cancelled() => Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down")),
     }
 }
@@ -80,6 +80,7 @@ pub(super) async fn until_listed(
 async fn until_changed(
     edge: &Arc<Edge>,
     selection: &Arc<Selection>,
+    sender: IpAddr,
     changes: &mut Receiver<Arc<[Change]>>,
 ) -> Result<(), Problem> {
     loop {
@@ -88,7 +89,7 @@ async fn until_changed(
                 let state = edge.registry.state();
                 ids.iter().filter_map(|id| state.get(id)).any(|slot| selection.matches(slot.effective()))
             }
-            News::Missed => is_listed(edge, selection).await?,
+            News::Missed => is_listed(edge, selection, sender).await?,
         };
         if found {
             return Ok(());
@@ -97,8 +98,8 @@ async fn until_changed(
     }
 }
 
-async fn is_listed(edge: &Arc<Edge>, selection: &Arc<Selection>) -> Result<bool, Problem> {
-    look(edge, selection, |_, state, selection| {
+async fn is_listed(edge: &Arc<Edge>, selection: &Arc<Selection>, sender: IpAddr) -> Result<bool, Problem> {
+    look(edge, selection, sender, |_, state, selection| {
         selection.candidates(state, None).any(|(_, slot)| selection.matches(slot.effective()))
     })
     .await

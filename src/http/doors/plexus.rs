@@ -222,7 +222,7 @@ impl Hub {
                 let Wanted { active_only } = Json::Object(params).read()?;
                 let (edge, grant) = (Arc::clone(&self.edge), self.principal.grant.clone());
                 let look = move || all(&edge.registry.state(), &grant, active_only.unwrap_or(true));
-                let backends = self.edge.surveying.take(look).await??;
+                let backends = self.edge.surveying.take(self.principal.sender, look).await??;
                 spent.shown += backends.len();
                 Ok(json!({"type": "backends", "backends": backends}))
             }

@@ -132,7 +132,8 @@ struct NewInstance {
 pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>, principal: Principal) -> Answer {
     let state = edge.registry.state();
     // To show all takes a look at all.
-    let applications = edge.surveying.take(move || all(&state, &principal.grant)).await??;
+    let sender = principal.sender;
+    let applications = edge.surveying.take(sender, move || all(&state, &principal.grant)).await??;
     Ok(respond::document(StatusCode::OK, &Applications { applications }))
 }
 

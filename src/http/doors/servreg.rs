@@ -187,14 +187,14 @@ impl Caller<'_> {
         drop(state);
         let edge = Arc::clone(self.edge);
         let look = move || found(of_types(&edge.registry.state(), &types), &grant, |_| true);
-        self.edge.surveying.take(look).await
+        self.edge.surveying.take(self.principal.sender, look).await
     }
 
     /// To match a pattern takes a look at all.
     async fn matching(&self, pattern: &str) -> Result<Vec<Value>, Problem> {
         let (pattern, edge, grant) = (Glob::new(pattern), Arc::clone(self.edge), self.principal.grant.clone());
         let look = move || found(edge.registry.state().after(None), &grant, |name| pattern.matches(name));
-        self.edge.surveying.take(look).await
+        self.edge.surveying.take(self.principal.sender, look).await
     }
 }
 

@@ -29,7 +29,7 @@ impl Caller {
             listed?;
         }
         let page = match &filter.pick {
-            Some(pick) => pick::one(&self.edge, &selection, pick, &filter).await?,
+            Some(pick) => pick::one(&self.edge, &selection, pick, &filter, self.principal.sender).await?,
             None => listing::gathered(&self.edge, &self.principal, filter).await?,
         };
         spent.shown += page.instances.len();

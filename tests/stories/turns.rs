@@ -1,0 +1,73 @@
+//! Who has the registry look at all that it lists: each client has its turn, however many requests another sends.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpSocket;
+
+use crate::support::{Launch, wait_until};
+
+/// More than a debug build takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// More than may be in line.
+const FLOOD: usize = 450;
+
+fn look() -> String {
+    let call = json!({"jsonrpc": "2.0", "method": "locate_service", "params": ["nobody*"], "id": 1}).to_string();
+    format!("POST /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{call}", call.len())
+}
+
+/// From another address of this machine.
+fn from_elsewhere(to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let connected = runtime.block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    connected.set_nonblocking(false).unwrap();
+    connected
+}
+
+/// What has been said until now.
+fn heard(connection: &TcpStream) -> String {
+    let mut octets = [0; 4096];
+    let length = match connection.peek(&mut octets) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        length => length.unwrap(),
+    };
+    String::from_utf8(octets[..length].to_vec()).unwrap()
+}
+
+#[test]
+fn a_flood_of_looks_from_one_address_holds_up_another_by_one() {
+    let portolan = Launch::new().env("PORTOLAN_HTTP_CONNECTIONS_PER_CLIENT", "500").start();
+    for from in (0..20_000).step_by(1000) {
+        let item = |n: u16| json!({"service": "crowd", "instance": format!("c{n}"), "port": 80, "host": "10.0.0.1"});
+        portolan.post("/v1/heartbeat", &json!((from..from + 1000).map(item).collect::<Vec<_>>())).expect(200);
+    }
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|_| {
+            let mut connection = TcpStream::connect(portolan.http).unwrap();
+            connection.write_all(look().as_bytes()).unwrap();
+            connection.set_nonblocking(true).unwrap();
+            connection
+        })
+        .collect();
+    let refused = wait_until("more than may be in line", PATIENCE, || {
+        flood.iter().map(heard).find(|heard| heard.contains("/problems/busy"))
+    });
+    assert!(refused.starts_with("HTTP/1.1 200 ") && refused.contains("\"result\":null"), "{refused}");
+    assert!(refused.contains("requests from your address wait for their turn, which is the limit"), "{refused}");
+    let looked = || flood.iter().filter(|connection| heard(connection).contains("\"result\":[]")).count();
+    let before = looked();
+    let mut other = from_elsewhere(portolan.http);
+    other.write_all(look().as_bytes()).unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).unwrap();
+    let meanwhile = looked() - before;
+    assert!(answer.contains("\"result\":[]"), "{answer}");
+    assert!(meanwhile < 30, "{meanwhile} of the flood came before it");
+}
