@@ -89,6 +89,28 @@ fn whom_the_guard_turns_away_every_door_tells_in_its_words() {
 }
 
 #[test]
+fn a_name_that_clients_have_in_their_urls_is_refused_with_the_remedy_and_taken_once_it_is_listed() {
+    let locate = json!({"jsonrpc": "2.0", "method": "locate_service", "params": ["auth"], "id": 7}).to_string();
+    for (profile, method, path, body, words) in [
+        ("servreg", "POST", "/api", locate.as_str(), servreg as Words),
+        ("registro", "GET", "/registro/1.0/apps", "", problem as Words),
+    ] {
+        let settings =
+            std::fs::read_to_string(format!("{}/config/{profile}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!(settings.matches("\nhosts = []\n").count(), 1, "{settings}");
+        let ask = |settings: &str| {
+            let portolan = Tokens::new(settings).start();
+            portolan.request(method, path, &[("Host", "Registry.corp:5000")], body)
+        };
+        let refused = ask(&settings);
+        words(&refused, 403, "unknown-host");
+        assert!(refused.body.contains("add it to http.hosts"), "{refused:?}");
+        let taken = ask(&settings.replace("hosts = []", "hosts = [\"registry.corp\"]")).expect(200).json();
+        assert!(taken["result"].is_array() || taken["applications"].is_array(), "{taken}");
+    }
+}
+
+#[test]
 fn who_may_not_write_is_told_so_at_every_door() {
     let closed = |settings: &str| Tokens::new(&format!("[http]\nloopback_writes = false\n{settings}"));
     let (without, with) = (closed(""), closed(""));
