@@ -16,7 +16,10 @@ const FLOOD: usize = 450;
 
 fn look() -> String {
     let call = json!({"jsonrpc": "2.0", "method": "locate_service", "params": ["nobody*"], "id": 1}).to_string();
-    format!("POST /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{call}", call.len())
+    format!(
+        "POST /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{call}",
+        call.len()
+    )
 }
 
 /// From another address of this machine.
