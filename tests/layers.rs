@@ -2,8 +2,11 @@
 //!
 //! The map is the list of `pub mod` lines; a blank line ends a group. An import is any `crate::room` in the text of
 //! a room's files, comments aside, whether it stands in a `use` or in the midst of code.
+//!
+//! Inside the largest room it sees to it that the files have an order as well: none imports itself by way of others.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by failing")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +57,39 @@ fn an_import_from_below_or_beside_is_found() {
     assert_eq!(grouped, [(1, "{service".to_owned())], "one `use crate::room::…` line per room");
 }
 
+#[test]
+fn no_file_of_http_imports_itself_by_way_of_others() {
+    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let entries = fs::read_dir(&room).unwrap().map(|entry| entry.unwrap().path());
+    let names: BTreeSet<_> = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut imports = BTreeSet::new();
+    for name in &names {
+        for file in files_of(&room, name) {
+            // Tests may take what they like.
+            let text = text(&file).split("#[cfg(test)]").next().unwrap().to_owned();
+            // Beneath, `super` is the file itself.
+            let is_beneath = file.parent() != Some(&room);
+            let prefixes = if is_beneath { &["crate::http::"][..] } else { &["crate::http::", "super::"] };
+            let imported = prefixes.iter().flat_map(|prefix| named_behind(&text, prefix));
+            let beside = imported.filter(|other| other != name && names.contains(other));
+            imports.extend(beside.map(|other| (name.clone(), other)));
+        }
+    }
+    assert!(imports.len() > 50, "{imports:?}");
+    let circles = circles(imports);
+    assert!(circles.is_empty(), "these files of http import each other in circles: {circles:?}");
+}
+
+#[test]
+fn a_circle_is_found_and_what_leads_to_it_or_away_is_not() {
+    let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let circle = [("a", "b"), ("b", "c"), ("c", "a")];
+    assert_eq!(circles(of(&[&circle[..], &[("in", "a"), ("a", "out"), ("in", "out")]].concat())), of(&circle));
+    assert_eq!(circles(of(&[("a", "b"), ("b", "c"), ("a", "c")])), of(&[]));
+    let code = "use super::a::X; // use super::no;\nuse super::{b, c::{Y, Z}};\n super::d::f();";
+    assert_eq!(named_behind(code, "super::"), ["a", "b", "c", "d"]);
+}
+
 /// The rooms in groups, the lowest layer first.
 struct Map {
     groups: Vec<Vec<String>>,
@@ -92,6 +128,31 @@ impl Map {
             }
         }
         found
+    }
+}
+
+/// The names that come first behind `prefix` in code.
+fn named_behind(text: &str, prefix: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap());
+    let behind = lines.flat_map(|code| code.split(prefix).skip(1));
+    let names = behind.flat_map(|rest| match rest.strip_prefix('{') {
+        Some(several) => several.split(", ").collect(),
+        None => vec![rest],
+    });
+    let name = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+    names.map(name).filter(|name| name.starts_with(char::is_lowercase)).collect()
+}
+
+/// What is left of imports when, again and again, those go that nothing leads to or that lead nowhere.
+fn circles(mut imports: BTreeSet<(String, String)>) -> BTreeSet<(String, String)> {
+    loop {
+        let before = imports.len();
+        let importing: BTreeSet<_> = imports.iter().map(|(from, _)| from.clone()).collect();
+        let imported: BTreeSet<_> = imports.iter().map(|(_, to)| to.clone()).collect();
+        imports.retain(|(from, to)| imported.contains(from) && importing.contains(to));
+        if imports.len() == before {
+            return imports;
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::zone::{Question, Subject, rtype};
 use super::Edge;
 use super::concern::Concern;
 use super::principal::Principal;
-use super::read::Pairs;
+use super::request::Pairs;
 use super::respond::{self, Refused};
 
 /// Instances that are shown, at most: they are for people. Half of them for those that the answer lacks, half for those

@@ -17,7 +17,7 @@ use crate::service::Status;
 
 use super::Edge;
 use super::principal::Principal;
-use super::read::Pairs;
+use super::request::Pairs;
 use super::respond::Refused;
 use super::write::PLAIN;
 

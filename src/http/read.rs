@@ -15,13 +15,10 @@ use super::Edge;
 use super::listing;
 use super::pick;
 use super::principal::Principal;
-use super::request::Addressed;
+use super::request::{Addressed, Pairs};
 use super::respond::{self, Refused};
 use super::select::Selection;
 use super::wait;
-
-/// A query, in its order and with its repetitions.
-pub(super) type Pairs = Vec<(String, String)>;
 
 /// `GET /v1/instances/{type}/{instance}`: the effective one, and what it hides.
 pub(super) async fn instance(

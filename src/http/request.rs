@@ -39,6 +39,9 @@ impl<S: Sync> FromRequestParts<S> for Sender {
     }
 }
 
+/// A query, in its order and with its repetitions.
+pub(super) type Pairs = Vec<(String, String)>;
+
 /// The texts that stand in the path.
 #[derive(Debug)]
 pub(super) struct InPath<T>(pub(super) T);

@@ -36,7 +36,7 @@ pub(super) use self::following::Following;
 use super::Edge;
 use super::places::{Full, Place, Places};
 use super::principal::Principal;
-use super::read::Pairs;
+use super::request::Pairs;
 use super::respond::Refused;
 use super::select::Selection;
 

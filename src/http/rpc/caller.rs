@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::{Fault, Filter, Invalid, Json, Kind, Problem};
 use crate::http::Edge;
 use crate::http::principal::Principal;
-use crate::http::read::Pairs;
+use crate::http::request::Pairs;
 use crate::http::respond::problem_of;
 use crate::registry::{Condition, Operation, Refusal};
 use crate::service::{InstanceId, Origin};

@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::api::{Kind, Problem};
 use crate::http::Edge;
 use crate::http::principal::Principal;
-use crate::http::read::Pairs;
+use crate::http::request::Pairs;
 use crate::http::watch::{self, Following};
 
 use super::claims::lock;
