@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(config.differences(&load("", &[], flag()).unwrap().0), [""; 0]);
         for (mistake, line, says) in [
             (token.replace("sha256:", "md5:"), 3, "is no hash of a token; give what `portolan token new` printed"),
-            (token.replace("web-*", "web.x"), 4, "is no service; give a name such as auth"),
+            (token.replace("web-*", "_web.x"), 4, "is no service; give a name such as auth"),
             (token.replace("\"ci\"", "\"c i\""), 2, "is no name of a token"),
             (format!("{token}wirte = [\"x\"]\n"), 5, "`wirte`"),
         ] {
