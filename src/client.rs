@@ -242,7 +242,7 @@ impl Client {
         Watch::start(self.clone(), filter, since).await
     }
 
-    /// Every service type that has listed instances.
+    /// Every service type that has listed instances, or is declared.
     pub async fn services(&self) -> Result<Vec<Service>, Error> {
         let mut query = vec![("limit", api::LIMIT_MAX.to_string())];
         let mut services = Vec::new();

@@ -358,7 +358,7 @@ fn routes(edge: &Arc<Edge>) -> Router {
     let of_servreg = Router::new().route("/api", post(servreg::call));
     let of_registro = Router::new()
         .route("/registro/1.0/apps", get(registro::apps).post(registro::declare))
-        .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register))
+        .route("/registro/1.0/apps/{app}", get(registro::app).post(registro::register).delete(registro::forget))
         .route(
             "/registro/1.0/apps/{app}/{id}",
             get(registro::instance).put(registro::heartbeat).delete(registro::leave),

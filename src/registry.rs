@@ -132,7 +132,7 @@ impl Registry {
                 let (id, cause) = (instance.id().clone(), Cause::Registered);
                 Change { revision, id, cause, before: None, after: Some(instance) }
             });
-            zone.extend(&listed.collect::<Vec<_>>());
+            zone.extend(&listed.filter(|change| !change.id.is_declaration()).collect::<Vec<_>>());
         }
         let shared = Arc::new(Shared::new(Clock::resume(clock), History(history), &table, zone));
         let (durable, durable_calls) = mpsc::channel(QUEUE);

@@ -9,6 +9,7 @@
 
 mod address;
 mod change;
+mod declaration;
 mod facts;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::service::{
-    self, Address, AddressError, Details, DomainName, Host, HostLabel, InstanceId, InstanceName, Lease, LeaseLimits,
-    Reach, Reported, ServiceType, Subtype, Tag, TxtError, Version,
+    self, Address, AddressError, Details, DomainName, Host, HostLabel, InstanceId, InstanceName, InstanceNameError,
+    Lease, LeaseLimits, Reach, Reported, ServiceType, Subtype, Tag, TxtError, Version,
 };
 
 use super::check::Checked;
@@ -55,6 +55,9 @@ impl Registration {
         let port = NonZeroU16::new(self.port).ok_or_else(|| Invalid::new("port", Fault::PortZero))?;
         let (host, addresses) = self.target(terms, sender)?;
         let instance = self.instance_name(path, &host, port)?;
+        if instance.is_of_declaration() {
+            return Err(Invalid::new("instance", InstanceNameError::Reserved));
+        }
         let lease = self.lease.as_ref().map(super::LeaseWish::read).transpose();
         // What is checked need not be able to say anything.
         let unasked = self.check.as_ref().map(|_| Lease::UntilDeregistered);

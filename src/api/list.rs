@@ -259,7 +259,7 @@ pub struct Page {
     pub cursor: Option<Cursor>,
 }
 
-/// A service type that has listed instances.
+/// A service type that has listed instances, or is declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// `auth`
@@ -272,12 +272,20 @@ pub struct Service {
     pub instances: usize,
     /// Those that DNS answers with.
     pub served: usize,
+    /// Whether it is known without any.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub declared: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Every service type, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Services {
-    /// Those with listed instances.
+    /// Those with listed instances, and those that are declared.
     pub services: Vec<Service>,
     /// The registry's revision when the list was made.
     pub revision: u64,

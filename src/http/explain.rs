@@ -68,7 +68,7 @@ fn read_type(text: &str) -> Result<u16, Refused> {
 }
 
 impl Edge {
-    /// A name in DNS: as it is written, or that of the listed service which is meant, such as `@scope/name`.
+    /// A name in DNS: as it is written, or that of the service which is meant, such as `@scope/name`.
     fn asked_for(&self, text: &str) -> Result<DomainName, NameError> {
         let name = text.parse::<DomainName>();
         let is_ours = |name: &DomainName| self.terms.zones.iter().any(|zone| name.labels_below(zone).is_some());
@@ -76,8 +76,8 @@ impl Edge {
             return name;
         }
         let meant = ServiceType::meant(text, None).ok();
-        let listed = meant.filter(|wanted| self.registry.state().of_type(wanted).next().is_some());
-        listed.map_or(name, |listed| self.terms.name_of_type(&listed).parse())
+        let known = meant.filter(|wanted| self.registry.state().knows(wanted));
+        known.map_or(name, |known| self.terms.name_of_type(&known).parse())
     }
 
     fn explained(&self, name: &DomainName, rtype: Option<u16>, principal: &Principal) -> Explanation {

@@ -85,7 +85,7 @@ impl Edge {
         let mut services: Vec<Service> = Vec::new();
         let mut last: Option<&InstanceId> = None;
         let mut cursor = None;
-        let all = state.after(filter.cursor.as_ref().map(|cursor| &cursor.0));
+        let all = state.with_declarations(filter.cursor.as_ref().map(|cursor| &cursor.0));
         for (id, slot) in all.filter(|(id, _)| grant.may_read(id.service_type())) {
             let service_type = id.service_type();
             if last.is_none_or(|last| last.service_type() != service_type) {
@@ -99,9 +99,15 @@ impl Edge {
                     name: self.terms.name_of_type(service_type),
                     instances: 0,
                     served: 0,
+                    declared: false,
                 });
             }
             if let Some(service) = services.last_mut() {
+                if id.is_declaration() {
+                    service.declared = true;
+                    last = Some(id);
+                    continue;
+                }
                 service.instances += 1;
                 service.served += usize::from(slot.effective().is_served());
             }

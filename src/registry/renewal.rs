@@ -28,6 +28,10 @@ pub(super) fn renew_in_place(
     now: Now,
 ) -> Option<Applied> {
     by.check_scope(operation.id()).ok()?;
+    // What declares a service has no lease.
+    if operation.id().is_declaration() {
+        return None;
+    }
     let existing = |origin: &Origin| {
         let instance = slots.get(operation.id())?.of_origin(origin)?;
         by.check_owner(instance).is_ok().then_some(instance)

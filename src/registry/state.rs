@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::census::Census;
 use super::places::Places;
 use super::slot::{Slot, Slots};
-use crate::service::{InstanceId, InstanceName, Revision, ServiceType};
+use crate::service::{Instance, InstanceId, InstanceName, Revision, ServiceType};
 use crate::zone;
 
 /// All that is published, at one revision. It shares what did not change with the state before it.
@@ -41,27 +41,46 @@ impl fmt::Display for History {
 impl State {
     /// One identity.
     pub fn get(&self, id: &InstanceId) -> Option<&Slot> {
-        self.slots.get(id)
+        self.slots.get(id).filter(|slot| !slot.id().is_declaration())
     }
 
-    /// Identities that are listed.
+    /// What declares a service.
+    pub fn declaration(&self, service_type: &ServiceType) -> Option<&Arc<Instance>> {
+        self.slots.get(&InstanceId::declaring(service_type.clone())).map(Slot::effective)
+    }
+
+    /// Whether a service has instances, or is declared.
+    pub fn knows(&self, service_type: &ServiceType) -> bool {
+        self.all_of_type(service_type).next().is_some()
+    }
+
+    /// Identities that are kept, declarations included.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether nothing is listed.
+    /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Every identity from `after` on (exclusive), by type and instance name.
     pub fn after(&self, after: Option<&InstanceId>) -> impl Iterator<Item = (&InstanceId, &Slot)> {
+        self.with_declarations(after).filter(|(id, _)| !id.is_declaration())
+    }
+
+    /// The same with what declares services.
+    pub fn with_declarations(&self, after: Option<&InstanceId>) -> impl Iterator<Item = (&InstanceId, &Slot)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.slots.range::<_, InstanceId>((from, Bound::Unbounded)).map(|slot| (slot.id(), slot))
     }
 
     /// Every identity of one service type.
     pub fn of_type(&self, service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
+        self.all_of_type(service_type).filter(|(id, _)| !id.is_declaration())
+    }
+
+    fn all_of_type(&self, service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
         let listed = self.slots.range(first_of(service_type)..).map(|slot| (slot.id(), slot));
         listed.take_while(move |(id, _)| id.service_type() == service_type)
     }

@@ -133,7 +133,9 @@ impl Table {
             instance.facts.kept = None;
         }
         let instance = Arc::new(instance);
-        self.guard.replace(None, Some(&instance));
+        if !instance.id().is_declaration() {
+            self.guard.replace(None, Some(&instance));
+        }
         self.set(instance.id(), &instance.origin, Some(Arc::clone(&instance)));
         instance
     }
@@ -228,7 +230,8 @@ impl Table {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         };
-        if !same(&served_before, &served_after) {
+        // To declare a service changes nothing that is listed or served.
+        if !same(&served_before, &served_after) && !id.is_declaration() {
             self.guard.replace(served_before.as_deref(), served_after.as_deref());
             let surfaced = served_after.is_some() && !same(&served_after, &after);
             let cause = if surfaced { Cause::Followed } else { cause };
@@ -255,8 +258,10 @@ impl Table {
             self.due.insert(Due { moment: due, instance: Arc::clone(after) });
         }
         let was = before.as_ref().map(|layer| &*layer.instance);
-        self.census.replace(was, after.as_deref());
-        self.places.replace(was, after.as_deref());
+        if !id.is_declaration() {
+            self.census.replace(was, after.as_deref());
+            self.places.replace(was, after.as_deref());
+        }
         self.instances = self.instances + usize::from(after.is_some()) - usize::from(before.is_some());
         layers.extend(after.map(|instance| Layer { instance, due }));
         match Slot::of(layers) {

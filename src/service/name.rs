@@ -225,6 +225,9 @@ pub enum InstanceNameError {
     /// ASCII controls (RFC 6763 §4.1.1) and C1 controls (RFC 5198 §2).
     #[error("has the control character U+{:04X}; control characters are not allowed", u32::from(*.0))]
     Control(char),
+    /// See [`InstanceName::is_of_declaration`].
+    #[error("is (declared), which the registry keeps for itself; choose another")]
+    Reserved,
 }
 
 impl InstanceName {

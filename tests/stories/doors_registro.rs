@@ -5,8 +5,9 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::support::events::Events;
 use crate::support::netns::Net;
-use crate::support::{Launch, Portolan, python, wait_until};
+use crate::support::{Launch, Portolan, WebSocket, python, wait_until};
 
 const APPS: &str = "/registro/1.0/apps";
 
@@ -149,16 +150,91 @@ fn without_a_heartbeat_it_goes_down_and_with_one_it_is_up_again() {
 }
 
 #[test]
-fn a_declared_app_outlives_a_restart_and_is_no_record() {
+fn a_declared_app_is_a_service_without_instances_at_every_door() {
     let folder = tempfile::TempDir::new().unwrap();
     let portolan = Portolan::start_in(folder.path(), &[]);
     send(&portolan, "POST", "", &json!({"name": "@scope/auth"}));
     drop(portolan);
     let portolan = Portolan::start_in(folder.path(), &[]);
     assert_eq!(get(&portolan, ""), json!({"applications": [{"name": "@scope/auth"}]}));
-    let service = portolan.get("/v1/services").json()["services"][0]["name"].as_str().unwrap().to_owned();
-    let answer = portolan.dig(&["SRV", &service]);
-    assert!(answer.contains("NOERROR") && answer.contains("ANSWER: 0"), "known, without records: {answer}");
+    assert_eq!(get(&portolan, "/@scope%2Fauth"), json!({"name": "@scope/auth"}));
+    let services = || portolan.get("/v1/services").json()["services"].take();
+    let listed = services();
+    let [service] = &listed.as_array().unwrap()[..] else { panic!("{listed}") };
+    assert_eq!((&service["instances"], &service["served"], &service["declared"]), (&json!(0), &json!(0), &json!(true)));
+
+    // It is an instance to nobody.
+    let name = service["name"].as_str().unwrap();
+    let declared = format!("/v1/instances/_{}._tcp/(declared)", service["service"].as_str().unwrap());
+    for query in ["", "?service=@scope/auth", "?status=starting", "?instance=*declared*", "?pick=first"] {
+        let page = portolan.get(&format!("/v1/instances{query}")).expect(200).json();
+        assert_eq!(page["instances"], json!([]), "{query}");
+    }
+    for (method, path, body) in [
+        ("GET", declared.clone(), ""),
+        ("GET", format!("{declared}/history"), ""),
+        ("POST", format!("{declared}/renew"), ""),
+        ("PUT", format!("{declared}/status"), r#"{"status": "up"}"#),
+        ("PATCH", declared.clone(), r#"{"status": "up"}"#),
+    ] {
+        assert_eq!(portolan.request(method, &path, &[], body).status, 404, "{method} {path}");
+    }
+    let answer = portolan.dig(&["SRV", name]);
+    assert!(answer.contains("NXDOMAIN"), "{answer}");
+    let types = portolan.dig(&["+short", "PTR", "_services._dns-sd._udp.registry.local"]);
+    assert!(!types.contains("scope-auth"), "{types}");
+    let explained = portolan.get("/v1/explain?name=@scope/auth").expect(200).json();
+    assert_eq!((&explained["instances"], &explained["left_out"]), (&json!([]), &json!(0)), "{explained}");
+    let status = portolan.get("/status").json();
+    let counts = status["instances"].as_array().unwrap();
+    assert!(counts.iter().all(|count| count["count"] == 0), "{status}");
+    let metrics = portolan.get("/metrics").body;
+    assert!(metrics.contains("portolan_instances{source=\"api\",status=\"starting\"} 0\n"), "{metrics}");
+    let mut plexus = WebSocket::open(portolan.http, "/");
+    let all = json!({"jsonrpc": "2.0", "method": "registry.list", "params": {"active_only": false}, "id": 1});
+    assert_eq!(plexus.call(&all)["result"]["backends"], json!([]));
+    let locate = json!({"jsonrpc": "2.0", "method": "locate_service", "params": ["*"], "id": 1});
+    assert_eq!(portolan.post("/api", &locate).expect(200).json()["result"], json!([]));
+    let list = portolan.cli(&["list"]).output().unwrap();
+    assert_eq!((list.status.code(), &*String::from_utf8_lossy(&list.stdout)), (Some(1), ""));
+
+    // Nor does it come as a change; the first instance does.
+    let position = portolan.get("/v1/instances").json()["position"].as_str().unwrap().to_owned();
+    assert_eq!(send(&portolan, "POST", "", &json!({"name": "zebra"})).0, 201);
+    let mut events = Events::of(&portolan, &format!("since={position}"), "");
+    let instance = json!({"id": "a1", "ip": "10.0.0.7", "port": 8080});
+    assert_eq!(send(&portolan, "POST", "/@scope%2Fauth", &instance).0, 201);
+    let first = events.event();
+    assert_eq!((first.event.as_deref(), &first.data["instance"]["instance"]), (Some("added"), &json!("a1")));
+    let service = services()[0].take();
+    assert_eq!((&service["instances"], &service["declared"]), (&json!(1), &json!(true)));
+    let apps = get(&portolan, "");
+    assert_eq!(apps["applications"][0]["instances"].as_array().unwrap().len(), 1, "{apps}");
+}
+
+#[test]
+fn what_is_declared_is_so_until_it_is_deleted_and_nobody_else_has_its_name() {
+    let portolan = Portolan::start(&[]);
+    for (delete, path) in [("DELETE", "/chat"), ("DELETE", "/@scope%2Fchat")] {
+        let name = path[1..].replace("%2F", "/");
+        assert_eq!(status_of(&portolan, delete, path), 404);
+        assert_eq!(send(&portolan, "POST", "", &json!({"name": name})).0, 201);
+        assert_eq!(status_of(&portolan, delete, path), 204);
+        assert_eq!(get(&portolan, ""), json!({"applications": []}));
+        assert_eq!(status_of(&portolan, delete, path), 404);
+    }
+    assert_eq!(portolan.get("/v1/services").json()["services"], json!([]));
+    // What has instances stays while it has them.
+    send(&portolan, "POST", "", &json!({"name": "chat"}));
+    send(&portolan, "POST", "/chat", &json!({"id": "a1", "ip": "10.0.0.7", "port": 80}));
+    assert_eq!(status_of(&portolan, "DELETE", "/chat"), 204);
+    assert_eq!(portolan.get("/v1/services").json()["services"][0].get("declared"), None);
+    assert_eq!(status_of(&portolan, "PUT", "/chat/a1"), 204);
+
+    let named = json!({"service": "chat", "instance": "(Declared)", "port": 80});
+    let refused = portolan.post("/v1/heartbeat", &named).expect(422).json();
+    assert_eq!(refused["type"], "/problems/invalid-instance");
+    assert_eq!(send(&portolan, "POST", "/chat", &json!({"id": "(declared)", "ip": "10.0.0.7", "port": 80})).0, 400);
 }
 
 #[test]

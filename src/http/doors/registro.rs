@@ -1,8 +1,7 @@
 //! Registro's door: REST below `/registro/1.0`, with apps that have instances.
 //!
 //! An instance is `starting` until its first heartbeat (`PUT`), `down` without one for 90 s, and `out-of-service` once
-//! it was deleted. An app without instances is a declared service: it is an instance that is never ready, so that
-//! it is kept, and listed, and DNS knows the name without having records for it.
+//! it was deleted. An app without instances is a declared service, until it is deleted.
 //!
 //! Unlike Registro, who restarts under the same id after it went `down` or was deleted is registered anew; there it
 //! met a 409 for ten minutes.
@@ -21,7 +20,7 @@ use crate::http::Edge;
 use crate::http::principal::Principal;
 use crate::http::request::{Document, InPath};
 use crate::http::respond::{self, Refused, problem_of};
-use crate::registry::{Condition, Refusal, State as Published};
+use crate::registry::{Condition, Operation, Refusal, State as Published};
 use crate::service::{
     self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status,
 };
@@ -35,9 +34,7 @@ const BASE: &str = "/registro/1.0/";
 const LEASE: Duration = Duration::from_secs(90);
 /// Instances of one answer, at most: it has no pages.
 const SHOWN_MAX: usize = 10_000;
-/// The instance that declares an app. No client has such an id.
-const DECLARED: &str = "(declared)";
-/// Its port, since every instance has one: that which discards everything (RFC 863).
+/// The port of what declares an app, since every registration has one: that which discards everything (RFC 863).
 const DISCARD: u16 = 9;
 
 type Answer = Result<Response, Rejected>;
@@ -148,13 +145,14 @@ pub(in crate::http) async fn declare(
     if is_known(&edge.registry.state(), &service_type) {
         return Err(exists(&name).into());
     }
-    let id = InstanceId::new(service_type, InstanceName::new(DECLARED).expect("a short text"));
+    let id = InstanceId::declaring(service_type);
     let registration = Registration {
         lease: Some(LeaseWish::of(Lease::UntilDeregistered)),
-        txt: Some(Txt::of_names(&id, &name, DECLARED)),
-        ..starting(&id, DISCARD)
+        txt: Some(Txt::of_names(&id, &name, id.instance().as_str())),
+        ..Registration::new(id.service_type().to_string(), DISCARD)
     };
     let registration = registration.accept(&edge.terms, principal.sender, None)?;
+    let registration = service::Registration { id, ..registration };
     match edge.registered(&principal, registration, Condition::Absent).await {
         Err(Refusal::Exists(_)) => Err(exists(&name).into()),
         Err(refusal) => Err(problem_of(&refusal).into()),
@@ -172,6 +170,24 @@ pub(in crate::http) async fn app(
     principal.check_read(&service_type)?;
     let app = one(&state, &service_type)?.ok_or_else(|| no_such_app(&name))?;
     Ok(respond::document(StatusCode::OK, &app))
+}
+
+/// `DELETE /registro/1.0/apps/{app}`: it is declared no more. Registro itself forgets no app.
+pub(in crate::http) async fn forget(
+    State(edge): State<Arc<Edge>>,
+    InPath(name): InPath<String>,
+    principal: Principal,
+) -> Answer {
+    let (id, origin, condition) = (InstanceId::declaring(service_type(&name)?), Origin::api(), Condition::Always);
+    match edge.apply(&principal, Operation::Deregister { id, origin, condition }).await {
+        Err(Refusal::Unknown(_)) => {
+            let detail =
+                format!("{:?} is not declared; an app is there while it has instances", respond::excerpt(&name));
+            Err(Problem::new(Kind::NotRegistered, detail).into())
+        }
+        Err(refusal) => Err(problem_of(&refusal).into()),
+        Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
 }
 
 /// `POST /registro/1.0/apps/{app}`
@@ -286,9 +302,6 @@ fn service_type(name: &str) -> Result<ServiceType, Problem> {
 }
 
 fn instance_name(id: &str) -> Result<InstanceName, Problem> {
-    if id == DECLARED {
-        return Err(Problem::new(Kind::InvalidInstance, "the id is one that the registry keeps for itself"));
-    }
     InstanceName::of_name(id).map_err(|error| refused("the id", &error))
 }
 
@@ -307,16 +320,17 @@ fn no_such_app(name: &str) -> Problem {
 
 /// Whether a service has instances over either transport, or is declared.
 fn is_known(state: &Published, over_tcp: &ServiceType) -> bool {
-    over_any_transport(over_tcp).any(|wanted| state.of_type(&wanted).next().is_some())
+    over_any_transport(over_tcp).any(|wanted| state.knows(&wanted))
 }
 
 fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem> {
     let types: Vec<_> = over_any_transport(over_tcp).collect();
-    Ok(gathered(of_types(state, &types).map(|(_, slot)| slot.effective()))?.pop())
+    let instances = of_types(state, &types).map(|(_, slot)| slot.effective());
+    Ok(gathered(state.declaration(over_tcp).into_iter().chain(instances))?.pop())
 }
 
 fn all(state: &Published, grant: &Grant) -> Result<Vec<App>, Problem> {
-    let shown = state.after(None).filter(|(id, _)| grant.may_read(id.service_type()));
+    let shown = state.with_declarations(None).filter(|(id, _)| grant.may_read(id.service_type()));
     gathered(shown.map(|(_, slot)| slot.effective()))
 }
 
@@ -334,7 +348,7 @@ fn gathered<'a>(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Result<Ve
             apps.push(App { name: instance.registration.service_name().to_owned(), instances: Vec::new() });
         }
         last = Some(service);
-        if let Some(app) = apps.last_mut().filter(|_| instance.id().instance().as_str() != DECLARED) {
+        if let Some(app) = apps.last_mut().filter(|_| !instance.id().is_declaration()) {
             app.instances.push(shown(instance));
         }
     }

@@ -29,6 +29,11 @@ impl Table {
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
         by.check_scope(operation.id())?;
+        // What declares a service is there or not: nothing else can be said of it.
+        let is_there_or_not = matches!(operation, Operation::Register { .. } | Operation::Deregister { .. });
+        if operation.id().is_declaration() && !is_there_or_not {
+            return Err(Refusal::Unknown(operation.id().clone()));
+        }
         match operation {
             Operation::Register { registration, origin, condition } => {
                 self.upsert(registration, origin, *condition, by, now, journal)

@@ -67,6 +67,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..door("post", "/registro/1.0/apps/{app}", "registerInApp", "Registro: register an instance")
     },
     Operation {
+        parameters: &["path.app"],
+        answers: &[nothing(204, "It is declared no more; instances that it has stay")],
+        problems: &[EVERY, WRITE, ADDRESSED, STATE],
+        ..door("delete", "/registro/1.0/apps/{app}", "forgetApp", "Registro: an app is declared no more")
+    },
+    Operation {
         parameters: &["path.app", "path.id"],
         answers: &[json(200, "The instance", "RegistroInstance")],
         problems: &[EVERY, ADDRESSED, &[Kind::NotRegistered]],
