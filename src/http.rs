@@ -1,11 +1,10 @@
 //! Speaks HTTP: JSON over HTTP/1.1 and HTTP/2, plain or over TLS, and errors as problems (RFC 9457).
 //!
 //! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
-//! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`), and bodies count
-//! as `octets`;
-//! `routed` leads to the handlers. `around` each, in the `manner` of its route, `guard` turns away what a foreign web
-//! page or another machine may not do, and tells who asks (`principal`); `request` reads what a request says; `audit` tells of who changed what, and
-//! `access_log` of all that was asked;
+//! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`); bodies are
+//! `metered`, and count as `octets`; `routed` leads to the handlers. `around` each, in the `manner` of its route, `guard`
+//! turns away what a foreign web page or another machine may not do, and tells who asks (`principal`); `request` reads
+//! what a request says; `audit` tells of who changed what, and `access_log` of all that was asked;
 //! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
 //! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
 //! `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the answers. What an instance is
@@ -31,6 +30,7 @@ mod history;
 mod listen;
 mod listing;
 mod manner;
+mod metered;
 mod metrics;
 mod octets;
 mod openapi;

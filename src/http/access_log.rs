@@ -9,23 +9,20 @@ mod line;
 
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::metrics::Counter;
 
+use super::metered::metered;
 use super::request::Sender;
 
 use file::{File, Job};
@@ -112,52 +109,33 @@ pub(super) async fn log(
     let response = next.run(request).await;
     let by = response.extensions().get::<By>().map(|By(name)| Arc::clone(name));
     let status = response.status().as_u16();
-    response.map(|body| Body::new(Logged { body, octets: 0, note: Some(Note { log, entry, by, status }) }))
+    let mut note = Note { log, entry, by, status, octets: 0 };
+    response.map(|body| {
+        metered(body, move |octets| {
+            note.add(octets);
+            Ok(())
+        })
+    })
 }
 
-/// What is known before the answer is taken.
+/// A request, and what has been sent of its answer.
 struct Note {
     log: AccessLog,
     entry: Entry,
     by: Option<Arc<str>>,
     status: u16,
-}
-
-/// The body of an answer, whose end is noted.
-struct Logged {
-    body: Body,
     octets: u64,
-    note: Option<Note>,
 }
 
-impl HttpBody for Logged {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.octets += frame.data_ref().map_or(0, |data| data.len() as u64);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Note {
+    fn add(&mut self, octets: usize) {
+        self.octets += octets as u64;
     }
 }
 
-impl Drop for Logged {
+/// The answer has been taken, or given up.
+impl Drop for Note {
     fn drop(&mut self) {
-        if let Some(Note { log, entry, by, status }) = self.note.take() {
-            log.write(entry.line(log.format, by.as_deref(), status, self.octets));
-        }
+        self.log.write(self.entry.line(self.log.format, self.by.as_deref(), self.status, self.octets));
     }
 }

@@ -5,16 +5,15 @@
 
 use std::error::Error;
 use std::iter::successors;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, Bytes, HttpBody};
-use hyper::body::{Frame, SizeHint};
+use axum::body::Body;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::{Kind, Problem};
+
+use super::metered::metered;
 
 /// Octets of one client's bodies, at most, where `http.body_limit` is not larger.
 const CLIENT_MAX: usize = 16 << 20;
@@ -91,22 +90,21 @@ impl From<TooMany> for Problem {
     }
 }
 
-/// The body of a request, which counts as far as it has come, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Received {
-    body: Body,
+/// The body of a request, which counts as far as it has come, until it is dropped. Of it `limit` octets are kept, at most.
+pub(super) fn received(body: Body, share: Share, limit: usize) -> Body {
+    let mut account = Account { share, limit, come: 0, held: Vec::new() };
+    metered(body, move |octets| account.count(octets).map_err(axum::Error::new))
+}
+
+/// What a body counts.
+struct Account {
     share: Share,
-    /// Octets that are kept of it, at most.
     limit: usize,
     come: usize,
     held: Vec<Held>,
 }
 
-impl Received {
-    pub(super) fn new(body: Body, share: Share, limit: usize) -> Self {
-        Self { body, share, limit, come: 0, held: Vec::new() }
-    }
-
+impl Account {
     fn count(&mut self, octets: usize) -> Result<(), TooMany> {
         let come = self.come.saturating_add(octets);
         let more = counted(come.min(self.limit)) - counted(self.come.min(self.limit));
@@ -115,31 +113,6 @@ impl Received {
             self.held.push(self.share.take(more)?);
         }
         Ok(())
-    }
-}
-
-impl HttpBody for Received {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let octets = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
-        Poll::Ready(match self.count(octets) {
-            Ok(()) => frame,
-            Err(too_many) => Some(Err(axum::Error::new(too_many))),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

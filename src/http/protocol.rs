@@ -26,11 +26,12 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::Config;
-use super::activity::{Activity, Taking};
+use super::activity::Activity;
 use super::connections::Ticket;
 use super::handover::Handover;
 use super::manner::Words;
-use super::octets::{Held, Received, Share};
+use super::metered::metered;
+use super::octets::{Share, received};
 use super::request::{DISCARDED_MAX, OverTls, Sender};
 use super::routed::Routed;
 
@@ -231,7 +232,7 @@ impl Handler {
             request.headers_mut().insert(HOST, host);
         }
         let (request, sent) = keep(request);
-        let request = request.map(|body| Body::new(Received::new(body, self.share.clone(), self.body_limit)));
+        let request = request.map(|body| received(body, self.share.clone(), self.body_limit));
         let response = self.routes.answer(request, self.peer.sender, &self.handover).await;
         // What is written while it is taken has no length yet, and costs no more than its pieces.
         let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
@@ -243,7 +244,15 @@ impl Handler {
             let _ = tokio::time::timeout(LINGER, sent.forget()).await;
         }
         let taking = self.activity.begin_to_take();
-        Ok(response.map(|body| Body::new(Taken { body, taking, _held: held, _sent: sent })))
+        let kept = (held, sent);
+        Ok(response.map(|body| {
+            metered(body, move |_| {
+                // The client has room for more of it; what was kept for it goes when it has all.
+                let _kept = &kept;
+                taking.touch();
+                Ok(())
+            })
+        }))
     }
 }
 
@@ -294,38 +303,6 @@ impl HttpBody for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body().size_hint()
-    }
-}
-
-/// A body that tells when the client has room for more of it.
-struct Taken {
-    body: Body,
-    taking: Taking,
-    _held: Option<Held>,
-    _sent: Option<Sent>,
-}
-
-impl HttpBody for Taken {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if frame.is_ready() {
-            self.taking.touch();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

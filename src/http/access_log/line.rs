@@ -69,26 +69,27 @@ impl Entry {
     }
 
     /// The line, with its end.
-    pub(super) fn line(self, format: LogFormat, token: Option<&str>, status: u16, octets: u64) -> String {
+    pub(super) fn line(&self, format: LogFormat, token: Option<&str>, status: u16, octets: u64) -> String {
         let Self { from, at, began, method, target, version, referer, agent } = self;
         // `PRI` and its like are made up by strangers, and short, or they would not be here.
         let method = escaped(method.as_str().as_bytes());
         match format {
             LogFormat::Combined => {
                 let time = at.strftime("%d/%b/%Y:%H:%M:%S +0000");
-                let header = |value: Option<Vec<u8>>| value.map_or_else(|| "-".to_owned(), |value| escaped(&value));
-                let (who, target) = (token.unwrap_or("-"), escaped(&target));
+                let header =
+                    |value: &Option<Vec<u8>>| value.as_ref().map_or_else(|| "-".to_owned(), |value| escaped(value));
+                let (who, target) = (token.unwrap_or("-"), escaped(target));
                 let (referer, agent) = (header(referer), header(agent));
                 format!(
                     "{from} - {who} [{time}] \"{method} {target} {version:?}\" {status} {octets} \"{referer}\" \"{agent}\"\n"
                 )
             }
             LogFormat::Json => {
-                let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+                let text = |octets: &Vec<u8>| String::from_utf8_lossy(octets).into_owned();
                 let milliseconds = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
                 let object = Object {
-                    time: at,
-                    from,
+                    time: *at,
+                    from: *from,
                     token,
                     method: &method,
                     target: text(target),
@@ -96,8 +97,8 @@ impl Entry {
                     status,
                     octets,
                     milliseconds,
-                    referer: referer.map(text),
-                    agent: agent.map(text),
+                    referer: referer.as_ref().map(text),
+                    agent: agent.as_ref().map(text),
                 };
                 escape_json(&serde_json::to_string(&object).expect("texts and numbers")) + "\n"
             }
