@@ -2,19 +2,14 @@
 //!
 //! A client that goes slowly is met by three limits: without a request being answered, and without taking anything,
 //! it has `idle_timeout`; the answer has `request_timeout`; and octets that its machine does not take are given up
-//! after as long.
+//! after as long. What becomes of each request is its `handler`'s matter.
 
-use std::convert::Infallible;
-use std::future::poll_fn;
+mod handler;
+
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::HOST;
-use axum::http::{HeaderValue, Request, Response, Version};
-use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -29,11 +24,10 @@ use super::Config;
 use super::activity::Activity;
 use super::connections::Ticket;
 use super::handover::Handover;
-use super::manner::Words;
-use super::metered::metered;
-use super::octets::{Share, received};
-use super::request::{DISCARDED_MAX, OverTls, Sender};
+use super::request::{OverTls, Sender};
 use super::routed::Routed;
+
+use handler::Handler;
 
 /// Octets of a request's head, at most; a long query fits many times.
 const HEAD_MAX: u16 = 32 << 10;
@@ -206,103 +200,6 @@ impl Life<'_> {
                 Err(_) => return Ok(()),
             }
         }
-    }
-}
-
-struct Handler {
-    routes: Routed,
-    peer: Peer,
-    handover: Handover,
-    activity: Activity,
-    share: Share,
-    body_limit: usize,
-}
-
-impl Handler {
-    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let _answering = self.activity.begin();
-        if let Some(over_tls) = self.peer.over_tls {
-            request.extensions_mut().insert(over_tls);
-        }
-        // HTTP/2 says in another place to whom it speaks (RFC 9113 §8.3.1).
-        if let Some(authority) = request.uri().authority()
-            && !request.headers().contains_key(HOST)
-            && let Ok(host) = HeaderValue::try_from(authority.as_str())
-        {
-            request.headers_mut().insert(HOST, host);
-        }
-        let (request, sent) = keep(request);
-        let request = request.map(|body| received(body, self.share.clone(), self.body_limit));
-        let response = self.routes.answer(request, self.peer.sender, &self.handover).await;
-        // What is written while it is taken has no length yet, and costs no more than its pieces.
-        let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
-            Ok(held) => (response, held),
-            Err(too_many) => (Words::of(&response).tell(too_many.into()), None),
-        };
-        if let Some(sent) = &sent {
-            // Who takes longer than that has no need of it, or no will.
-            let _ = tokio::time::timeout(LINGER, sent.forget()).await;
-        }
-        let taking = self.activity.begin_to_take();
-        let kept = (held, sent);
-        Ok(response.map(|body| {
-            metered(body, move |_| {
-                // The client has room for more of it; what was kept for it goes when it has all.
-                let _kept = &kept;
-                taking.touch();
-                Ok(())
-            })
-        }))
-    }
-}
-
-/// Keeps what a client of HTTP/2 sends until its answer is on its way. Who is refused before all of that was read would
-/// else find its stream cancelled, and the answer lost with it; so the stream ends without an error (RFC 9113 §8.1),
-/// and for clients that do not listen before they have sent all, the rest is read first.
-fn keep(request: Request<Incoming>) -> (Request<Body>, Option<Sent>) {
-    if request.version() != Version::HTTP_2 {
-        return (request.map(Body::new), None);
-    }
-    let (parts, body) = request.into_parts();
-    let sent = Sent(Arc::new(Mutex::new(body)));
-    (Request::from_parts(parts, Body::new(sent.clone())), Some(sent))
-}
-
-/// The body of a request; clones are of the same one.
-#[derive(Clone)]
-struct Sent(Arc<Mutex<Incoming>>);
-
-impl Sent {
-    fn body(&self) -> MutexGuard<'_, Incoming> {
-        // Whoever panicked was reading a frame: the next one is read, or is an error.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads the rest and throws it away, unless it is too much.
-    async fn forget(&self) {
-        let mut length = 0;
-        while length < DISCARDED_MAX
-            && let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut *self.body()).poll_frame(context)).await
-        {
-            length += frame.data_ref().map_or(0, Bytes::len);
-        }
-    }
-}
-
-impl HttpBody for Sent {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut *self.body()).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body().is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body().size_hint()
     }
 }
 
