@@ -1,14 +1,14 @@
 //! Speaks HTTP: JSON over HTTP/1.1 and HTTP/2, plain or over TLS, and errors as problems (RFC 9457).
 //!
-//! This page has the whole route table. `listen` accepts connections, which `connections` counts, and drains them;
-//! `protocol` serves each for as long as there is `activity`, then whatever it has become (`handover`); bodies are
-//! `metered`, and count as `octets`; `routed` leads to the handlers. `around` each, in the `manner` of its route, `guard`
-//! turns away what a foreign web page or another machine may not do, and tells who asks (`principal`); `request` reads
-//! what a request says; `audit` tells of who changed what, and `access_log` of all that was asked;
-//! `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`, `history`, `doh`,
-//! `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` where that takes long;
-//! `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the answers. What an instance is
-//! in JSON is `api`'s matter, and what becomes of it the registry's.
+//! This page has the whole route table, `config` the settings. `listen` accepts connections, which `connections`
+//! counts, and drains them; `protocol` serves each for as long as there is `activity`, then whatever it has become
+//! (`handover`); bodies are `metered`, and count as `octets`; `routed` leads to the handlers. `around` each, in the
+//! `manner` of its route, `guard` turns away what a foreign web page or another machine may not do, and tells who asks
+//! (`principal`); `request` reads what a request says; `audit` tells of who changed what, and `access_log` of all that
+//! was asked; `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`,
+//! `history`, `doh`, `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn`
+//! where that takes long; `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the
+//! answers. What an instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which have no business here.
@@ -19,6 +19,7 @@ mod activity;
 mod around;
 mod audit;
 mod concern;
+mod config;
 mod connections;
 mod docs;
 mod doh;
@@ -51,10 +52,8 @@ mod wait;
 mod watch;
 mod write;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -62,7 +61,6 @@ use axum::http::Uri;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +85,7 @@ use turn::Turn;
 use watch::Watchers;
 
 pub use access_log::{AccessLog, LogFormat};
+pub use config::Config;
 pub use doh::NameServer;
 pub use listen::BindError;
 pub use reload::Reloader;
@@ -94,62 +93,6 @@ pub use rpc::Config as RpcConfig;
 
 /// What clients choose from over TLS (RFC 9113 §3.2, RFC 7301 §6).
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
-
-/// `[http]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Where to listen; port 0 takes a free one. An IPv6 address takes no IPv4 connections: list both.
-    pub listen: Vec<SocketAddr>,
-    /// Where to listen for HTTP over TLS; all paths are there, too. Needs a certificate (`[tls]`).
-    pub tls_listen: Vec<SocketAddr>,
-    /// Whether this machine may write without a token. Behind a proxy on it, everybody seems to be here.
-    pub loopback_writes: bool,
-    /// Whether machines other than this one may write without a token.
-    pub anonymous_writes: bool,
-    /// Host names that requests may be addressed to, besides IP addresses, `localhost`, this machine's host name and
-    /// the names in our zones. Others are refused, so that no web page reaches the registry by a name of its own.
-    pub hosts: Vec<String>,
-    /// The file that has a line for each request. A relative path begins where the server was started. Empty: none.
-    pub access_log: PathBuf,
-    /// How its lines look.
-    pub access_log_format: LogFormat,
-    /// Octets of a request body, at most.
-    pub body_limit: usize,
-    /// Connections, at most. For a further one the quietest without a request is closed; where all have one, it waits.
-    pub connections: usize,
-    /// Connections from one address (of IPv6, one /64), at most; further ones are closed.
-    pub connections_per_client: usize,
-    /// Watchers (`GET /v1/watch`, `registry.watch`), at most, half of them from one address (of IPv6, one /64); further
-    /// ones are refused. Over HTTP/1.1 each keeps a connection, so that there should be fewer of them than of these.
-    pub watchers: usize,
-    /// How long a request may take, its body included; one that waits (`wait=`) may wait nine tenths of it.
-    #[serde(with = "humantime_serde")]
-    pub request_timeout: Duration,
-    /// How long a connection may take for its handshake, to send the head of its next request, or to take an answer.
-    #[serde(with = "humantime_serde")]
-    pub idle_timeout: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: vec![(Ipv4Addr::LOCALHOST, 8420).into()],
-            tls_listen: Vec::new(),
-            loopback_writes: true,
-            anonymous_writes: false,
-            hosts: Vec::new(),
-            access_log: PathBuf::new(),
-            access_log_format: LogFormat::default(),
-            body_limit: 1 << 20,
-            connections: 1000,
-            connections_per_client: 250,
-            watchers: 500,
-            request_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_mins(1),
-        }
-    }
-}
 
 /// Bound, not yet running.
 #[derive(Debug)]
