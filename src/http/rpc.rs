@@ -16,6 +16,7 @@ mod discover;
 mod look;
 mod message;
 mod methods;
+mod owner;
 mod params;
 mod session;
 mod socket;

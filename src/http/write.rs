@@ -20,7 +20,7 @@ use super::request::{Addressed, Document, Named, Precondition, body_of, conditio
 use super::respond::{self, Refused, problem_of};
 
 /// How often a patch is made anew because the instance changed under it.
-const PATCH_ATTEMPTS: usize = 5;
+pub(super) const PATCH_ATTEMPTS: usize = 5;
 /// What stands for itself in a path (RFC 3986 §2.3).
 pub(super) const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -201,8 +201,8 @@ impl Edge {
         principal: &Principal,
         operations: Vec<Operation>,
     ) -> Vec<Result<Applied, Refusal>> {
-        let registers: Vec<_> =
-            operations.iter().map(|o| matches!(o, Operation::Register { .. } | Operation::Move(_))).collect();
+        let _registering = self.claims.registering(&operations).await;
+        let registers: Vec<_> = operations.iter().map(Operation::registers).collect();
         let results = self.change(principal, operations).await;
         for applied in results.iter().zip(registers).filter_map(|(result, is)| result.as_ref().ok().filter(|_| is)) {
             self.claims.forget(applied.instance.id());

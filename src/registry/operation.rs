@@ -66,6 +66,11 @@ impl Operation {
         }
     }
 
+    /// Whether it says what is to be there, for whoever says it.
+    pub fn registers(&self) -> bool {
+        matches!(self, Self::Register { .. } | Self::Move(_))
+    }
+
     /// Whether its answer waits for the store. What other sources say is theirs to repeat, and is not saved.
     pub(super) fn is_saved(&self) -> bool {
         match self {

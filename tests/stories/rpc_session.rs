@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -102,6 +103,46 @@ fn who_is_back_before_its_old_session_was_missed_keeps_its_instance() {
     assert_eq!(status(&portolan, "a1"), 200);
     drop(new);
     is_gone(&portolan, "a1");
+}
+
+#[test]
+fn who_is_back_in_the_moment_its_old_session_ends_keeps_its_instance() {
+    let portolan = Portolan::start(&[]);
+    for round in 0..30 {
+        let (lent, own) = (format!("lent{round}"), format!("own{round}"));
+        let mut socket = ByHand::open(portolan.http, "/ws");
+        for instance in [&lent, &own] {
+            socket.say(&call(1, "registry.register", &leased(instance, &json!("session"))).to_string());
+        }
+        wait_until("both are there", PATIENCE, || (status(&portolan, &own) == 200).then_some(()));
+        thread::scope(|scope| {
+            scope.spawn(move || drop(socket));
+            // It says nothing new: only whose it is has changed.
+            portolan.heartbeat(&leased(&lent, &json!(60)));
+        });
+        is_gone(&portolan, &own);
+        assert_eq!(status(&portolan, &lent), 200, "round {round}");
+    }
+}
+
+#[test]
+fn a_session_owns_a_thousand_also_where_they_come_in_batches() {
+    let portolan = Portolan::start(&[]);
+    let mut socket = WebSocket::open(portolan.http, "/ws");
+    let batch = |from: usize, count: usize| {
+        let register = |n| call(1, "registry.register", &leased(&format!("a{n}"), &json!("session")));
+        json!((from..from + count).map(register).collect::<Vec<_>>())
+    };
+    let mut owned = |batch: &Value| {
+        let replies = socket.call(batch);
+        let refused: Vec<_> =
+            replies.as_array().unwrap().iter().filter(|reply| !reply["error"].is_null()).cloned().collect();
+        assert!(refused.iter().all(|reply| reply["error"]["data"]["type"] == "/problems/too-many"), "{refused:?}");
+        replies.as_array().unwrap().len() - refused.len()
+    };
+    assert_eq!(owned(&batch(0, 999)), 999);
+    assert_eq!(owned(&batch(999, 1000)), 1);
+    assert_eq!(owned(&batch(0, 1000)), 1000, "those that it owns it may say again");
 }
 
 #[test]

@@ -6,126 +6,164 @@
 //!
 //! An instance belongs to who registered it last: a client that lost its connection and is back before the old
 //! session was missed keeps what it registered anew, and so does one that goes on with plain heartbeats.
+//!
+//! Nor does a session that ends take what somebody registers in that moment: what is being registered it leaves alone, and
+//! who registers what it takes away waits until that is done.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::api::{BATCH_MAX, Kind, Problem};
-use crate::http::Edge;
-use crate::http::principal::Principal;
-use crate::registry::{Condition, Operation, Refusal};
-use crate::service::{InstanceId, Origin};
+use tokio::sync::Notify;
+
+use crate::registry::Operation;
+use crate::service::InstanceId;
 
 /// Who owns what, over all sessions.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Claims {
-    held: Mutex<HashMap<InstanceId, u64>>,
-    /// Of `held`: mostly there are none, and every heartbeat asks.
+    book: Mutex<Book>,
+    /// Of what is held or ends: mostly there is nothing, and every heartbeat asks.
     count: AtomicUsize,
-    sessions: AtomicU64,
+    /// Something that ended has.
+    ended: Notify,
 }
 
-/// A session as the owner of instances.
+#[derive(Debug, Default)]
+struct Book {
+    /// Under which claim.
+    held: HashMap<InstanceId, u64>,
+    /// The last one.
+    claim: u64,
+    /// By how many.
+    registering: HashMap<InstanceId, usize>,
+    ending: HashSet<InstanceId>,
+}
+
+/// Some instances are being registered, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Owner {
+pub(in crate::http) struct Registering {
     claims: Arc<Claims>,
-    number: u64,
-    /// What it claimed; others may have claimed it since.
-    claimed: Mutex<HashSet<InstanceId>>,
+    ids: Vec<InstanceId>,
+}
+
+/// Some instances are being taken away, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Ending<'a> {
+    claims: &'a Claims,
+    pub(super) ids: Vec<InstanceId>,
 }
 
 impl Claims {
-    /// Somebody without a session registers `id`: it is theirs.
-    pub(in crate::http) fn forget(&self, id: &InstanceId) {
-        if self.count.load(Ordering::Relaxed) > 0 {
-            self.change(|held| held.remove(id));
+    /// To be held from before `operations` are applied until whose what they register is has been said.
+    pub(in crate::http) async fn registering(self: &Arc<Self>, operations: &[Operation]) -> Option<Registering> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let registers = operations.iter().filter(|operation| operation.registers());
+        let ids = registers.map(|operation| operation.id().clone()).collect();
+        // Elsewhere: most callers need the room for it seldom.
+        Some(Box::pin(self.begin(ids)).await)
+    }
+
+    async fn begin(self: &Arc<Self>, ids: Vec<InstanceId>) -> Registering {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            // From now on, so that no end falls between.
+            ended.as_mut().enable();
+            let begun = self.change(|book| {
+                let may_begin = !ids.iter().any(|id| book.ending.contains(id));
+                for id in ids.iter().filter(|_| may_begin) {
+                    *book.registering.entry(id.clone()).or_default() += 1;
+                }
+                may_begin
+            });
+            if begun {
+                return Registering { claims: Arc::clone(self), ids };
+            }
+            ended.await;
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut HashMap<InstanceId, u64>) -> T) -> T {
-        let mut held = lock(&self.held);
-        let result = change(&mut held);
-        self.count.store(held.len(), Ordering::Relaxed);
+    /// Somebody without a session registered `id`: it is theirs.
+    pub(in crate::http) fn forget(&self, id: &InstanceId) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            self.change(|book| book.held.remove(id));
+        }
+    }
+
+    /// `id` is another's from now on: who holds this claim.
+    pub(super) fn claim(&self, id: &InstanceId) -> u64 {
+        self.change(|book| {
+            book.claim += 1;
+            book.held.insert(id.clone(), book.claim);
+            book.claim
+        })
+    }
+
+    /// `id` is nobody's, unless it was claimed anew since.
+    pub(super) fn release(&self, id: &InstanceId, claim: u64) {
+        self.change(|book| book.release(id, claim));
+    }
+
+    /// Leaves in `claimed` what others have not claimed since, and what has no claim yet.
+    pub(super) fn retain(&self, claimed: &mut HashMap<InstanceId, Option<u64>>) {
+        let book = lock(&self.book);
+        claimed.retain(|id, claim| claim.is_none_or(|claim| book.held.get(id) == Some(&claim)));
+    }
+
+    /// All of these claims are over; gives what is to be taken away.
+    pub(super) fn end(&self, own: Vec<(InstanceId, u64)>) -> Ending<'_> {
+        let ids = self.change(|book| {
+            let mut ids = Vec::new();
+            for (id, claim) in own {
+                if book.release(&id, claim) && !book.registering.contains_key(&id) {
+                    book.ending.insert(id.clone());
+                    ids.push(id);
+                }
+            }
+            ids
+        });
+        Ending { claims: self, ids }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+        let mut book = lock(&self.book);
+        let result = change(&mut book);
+        self.count.store(book.held.len() + book.ending.len(), Ordering::Relaxed);
         result
     }
 }
 
-impl Owner {
-    pub(super) fn new(claims: &Arc<Claims>) -> Self {
-        let number = claims.sessions.fetch_add(1, Ordering::Relaxed);
-        Self { claims: Arc::clone(claims), number, claimed: Mutex::default() }
-    }
-
-    /// Whether `id` may go with this session, too.
-    pub(super) fn check_room(&self, id: &InstanceId) -> Result<(), Problem> {
-        let claimed = lock(&self.claimed);
-        if claimed.len() >= BATCH_MAX && !claimed.contains(id) {
-            let detail = format!("the session owns {BATCH_MAX} instances, which is the limit; open another");
-            return Err(Problem::new(Kind::TooMany, detail));
-        }
-        Ok(())
-    }
-
-    /// From now on `id`, which was registered, goes with this session.
-    pub(super) fn claim(&self, id: &InstanceId) {
-        lock(&self.claimed).insert(id.clone());
-        self.claims.change(|held| held.insert(id.clone(), self.number));
-    }
-
-    /// `id` is gone.
-    fn release(&self, id: &InstanceId) {
-        lock(&self.claimed).remove(id);
-        self.claims.change(|held| {
-            if held.get(id) == Some(&self.number) {
-                held.remove(id);
-            }
-        });
-    }
-
-    /// Goes on with what it owns.
-    pub(super) async fn renew(&self, edge: &Edge, principal: &Principal) {
-        let own = self.own();
-        if own.is_empty() {
-            return;
-        }
-        let results = edge.change(principal, own.iter().cloned().map(Operation::Renew).collect()).await;
-        for (id, result) in own.iter().zip(results) {
-            if matches!(result, Err(Refusal::Unknown(_) | Refusal::NotYours(_) | Refusal::OutOfScope(_))) {
-                self.release(id);
-            }
-        }
-    }
-
-    /// Takes away what it owns.
-    pub(super) async fn end(&self, edge: &Edge, principal: &Principal) {
-        let own = self.own();
-        if own.is_empty() {
-            return;
-        }
-        for id in &own {
-            self.release(id);
-        }
-        let (origin, condition) = (Origin::api(), Condition::Always);
-        let gone = own.into_iter().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
-        // What is refused is gone already, or lapses.
-        edge.change(principal, gone.collect()).await;
-    }
-
-    fn own(&self) -> Vec<InstanceId> {
-        let mut claimed = lock(&self.claimed);
-        let held = lock(&self.claims.held);
-        claimed.retain(|id| held.get(id) == Some(&self.number));
-        claimed.iter().cloned().collect()
+impl Book {
+    /// Whether it was held under this claim.
+    fn release(&mut self, id: &InstanceId, claim: u64) -> bool {
+        self.held.get(id) == Some(&claim) && self.held.remove(id).is_some()
     }
 }
 
-impl Drop for Owner {
-    /// Where it was cut off, what it owned lapses; nobody claims it any more.
+impl Drop for Registering {
     fn drop(&mut self) {
-        for id in self.own() {
-            self.release(&id);
-        }
+        self.claims.change(|book| {
+            for id in &self.ids {
+                match book.registering.get_mut(id) {
+                    Some(others) if *others > 1 => *others -= 1,
+                    _ => drop(book.registering.remove(id)),
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.claims.change(|book| {
+            for id in &self.ids {
+                book.ending.remove(id);
+            }
+        });
+        self.claims.ended.notify_waiters();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::http::Edge;
 use crate::http::principal::Principal;
 
 use super::caller::Caller;
-use super::claims::Owner;
+use super::owner::Owner;
 use super::socket::Line;
 use super::watch::Watches;
 

@@ -44,7 +44,7 @@ impl Caller {
         }
         let operation = self.edge.registering(Json::Object(params).read()?, &self.principal, None, condition)?;
         match &self.session {
-            Some(session) if of_session => session.owner.check_room(operation.id())?,
+            Some(session) if of_session => session.owner.keep_place(operation.id())?,
             None if of_session => {
                 let detail = "a lease of \"session\" needs a session: register over a WebSocket (/ws)";
                 return Err(Problem { field: Some("lease".into()), ..Problem::new(Kind::InvalidLease, detail) });
@@ -59,15 +59,20 @@ impl Caller {
         if writes.is_empty() {
             return;
         }
-        let operations = writes.iter().flatten().map(|write| write.operation.clone()).collect();
+        let operations: Vec<_> = writes.iter().flatten().map(|write| write.operation.clone()).collect();
+        let _registering = self.edge.claims.registering(&operations).await;
         let mut results = self.edge.change(&self.principal, operations).await.into_iter();
         let outcome = |write: Result<Write, Problem>| {
             let write = write?;
-            let applied = results.next().unwrap_or(Err(Refusal::Stopped)).map_err(|refusal| problem_of(&refusal))?;
+            let owner = self.session.as_ref().map(|session| &session.owner).filter(|_| write.of_session);
+            let applied = results.next().unwrap_or(Err(Refusal::Stopped)).map_err(|refusal| {
+                owner.inspect(|owner| owner.give_up_place(write.operation.id()));
+                problem_of(&refusal)
+            })?;
             let mut answer = (write.answer)(&self.edge, &applied);
-            match (&write.operation, &self.session) {
-                (Operation::Register { .. }, Some(session)) if write.of_session => {
-                    session.owner.claim(applied.instance.id());
+            match (&write.operation, owner) {
+                (Operation::Register { .. }, Some(owner)) => {
+                    owner.claim(applied.instance.id());
                     if let Some(members) = answer.as_object_mut() {
                         members.insert("lease".to_owned(), SESSION.into());
                         members.remove("expires_at");
