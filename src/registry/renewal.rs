@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::authority::By;
 use super::clock::Now;
-use super::operation::{Applied, Condition, Operation};
+use super::operation::{Applied, Operation};
 use super::places::Places;
 use super::slot::Slots;
 use super::table::repeats;
@@ -37,8 +37,9 @@ pub(super) fn renew_in_place(
         by.check_owner(instance).is_ok().then_some(instance)
     };
     let (instance, says_nothing_new) = match operation {
-        Operation::Register { registration, origin, condition: Condition::Always | Condition::Present } => {
+        Operation::Register { registration, origin, condition } => {
             let instance = existing(origin)?;
+            condition.check(operation.id(), Some(instance)).ok()?;
             (instance, repeats(instance, registration, by.owner_after(Some(instance)).as_ref()))
         }
         Operation::Move(registration) => {

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::Barrier;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -26,6 +28,28 @@ fn get(portolan: &Portolan, path: &str) -> Value {
 
 fn status_of(portolan: &Portolan, method: &str, path: &str) -> u16 {
     send(portolan, method, path, &Value::Null).0
+}
+
+#[test]
+fn a_heartbeat_loses_nothing_that_somebody_changes_meanwhile() {
+    let portolan = Portolan::start(&[]);
+    send(&portolan, "POST", "", &json!({"name": "auth"}));
+    for round in 0..50 {
+        let id = format!("a{round}");
+        send(&portolan, "POST", "/auth", &json!({"id": id, "ip": "10.0.0.7", "port": 8080}));
+        let both = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                assert_eq!(status_of(&portolan, "PUT", &format!("/auth/{id}")), 204);
+            });
+            both.wait();
+            let path = format!("/v1/instances/auth/{id}");
+            portolan.request("PATCH", &path, &[], r#"{"weight": 7}"#).expect(200);
+        });
+        let shown = portolan.get(&format!("/v1/instances/auth/{id}")).json();
+        assert_eq!((&shown["weight"], &shown["status"]), (&json!(7), &json!("up")), "round {round}: {shown}");
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::http::Edge;
 use crate::http::principal::Principal;
 use crate::http::request::{Document, InPath};
 use crate::http::respond::{self, Refused, problem_of};
+use crate::http::write::PATCH_ATTEMPTS;
 use crate::registry::{Condition, Operation, Refusal, State as Published};
 use crate::service::{
     self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status,
@@ -244,12 +245,7 @@ pub(in crate::http) async fn heartbeat(
     principal: Principal,
     InPath((name, instance)): InPath<(String, String)>,
 ) -> Answer {
-    let existing = edge.held(&name, &instance)?;
-    if existing.status() == Status::OutOfService {
-        let detail = format!("{} is out of service; register it again, unless an operator drained it", existing.id());
-        return Err(Problem { status: 403, ..Problem::new(Kind::NotYours, detail) }.into());
-    }
-    edge.report(&principal, &existing, Reported::Up).await
+    edge.report(&principal, &name, &instance, Reported::Up).await
 }
 
 /// `DELETE /registro/1.0/apps/{app}/{id}`
@@ -258,11 +254,7 @@ pub(in crate::http) async fn leave(
     principal: Principal,
     InPath((name, instance)): InPath<(String, String)>,
 ) -> Answer {
-    let existing = edge.held(&name, &instance)?;
-    if existing.facts.reported == Reported::Left {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    edge.report(&principal, &existing, Reported::Left).await
+    edge.report(&principal, &name, &instance, Reported::Left).await
 }
 
 /// Registro leads from a path with a slash at its end to the one without.
@@ -281,10 +273,27 @@ impl Edge {
     }
 
     /// The instance says the same of itself, but for its state; its lease begins anew.
-    async fn report(&self, principal: &Principal, existing: &Instance, reported: Reported) -> Answer {
-        let registration = service::Registration { reported, ..existing.registration.clone() };
-        let applied = self.registered(principal, registration, Condition::Present).await;
-        applied.map_err(|refusal| problem_of(&refusal))?;
+    async fn report(&self, principal: &Principal, name: &str, instance: &str, reported: Reported) -> Answer {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let existing = self.held(name, instance)?;
+            match reported {
+                Reported::Up if existing.status() == Status::OutOfService => return Err(out_of_service(existing.id())),
+                Reported::Left if existing.facts.reported == Reported::Left => break,
+                _ => {}
+            }
+            let registration = service::Registration { reported, ..existing.registration.clone() };
+            // Only of what was read: somebody else may have changed it since.
+            let only = Condition::Revision(existing.revision);
+            match self.registered(principal, registration, only).await {
+                Err(Refusal::Stale(_)) if attempts < PATCH_ATTEMPTS => {}
+                result => {
+                    result.map_err(|refusal| problem_of(&refusal))?;
+                    break;
+                }
+            }
+        }
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 }
@@ -307,6 +316,11 @@ fn instance_name(id: &str) -> Result<InstanceName, Problem> {
 
 fn refused(what: &str, error: &ForeignNameError) -> Problem {
     Problem::new(Kind::InvalidInstance, format!("{what} {error}"))
+}
+
+fn out_of_service(id: &InstanceId) -> Rejected {
+    let detail = format!("{id} is out of service; register it again, unless an operator drained it");
+    Problem { status: 403, ..Problem::new(Kind::NotYours, detail) }.into()
 }
 
 fn exists(name: &str) -> Problem {
