@@ -258,7 +258,7 @@ async fn watch(mut running: JoinSet<()>, serving: Serving, stop: &CancellationTo
 }
 
 /// What a bound address is to others.
-fn reachable(bound: IpAddr) -> Vec<IpAddr> {
+pub(crate) fn reachable(bound: IpAddr) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
         return vec![bound];
     }

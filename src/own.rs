@@ -1,10 +1,16 @@
 //! The registry in its own chart, and what is configured to stand beside it: the lowest of all sources.
 //!
 //! `_portolan._tcp` is where its HTTP is, `_dns._udp` where its DNS is: who finds one finds the other, and who browses
-//! sees both. Whatever else says the same names hides these.
+//! sees both. Whatever else says the same names hides these. They are in this registry alone: nothing of it is announced
+//! on a link, so that two registries there do not meet. Each instance has the name of its machine.
 //!
-//! Road not taken: to do so unasked. What a registry lists would begin with what nobody registered, and every glob over
-//! all services would answer with it.
+//! They cost nothing while it runs: they have no lease, are not saved, and change only where somebody else wants their
+//! hosts. Those have names that no address has: under that of an address they would make room for the first service on
+//! this machine, and whoever watches would be told of it.
+//!
+//! Road not taken: to do so only where asked. A list would begin with nothing but what others registered, as in the
+//! registries before this one, whose profiles have it so; but who comes to a strange network looks for the registry
+//! first, and nobody has asked for what he needs then.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -23,13 +29,19 @@ const RETRY: Duration = Duration::from_secs(5);
 const ADDRESSES_MAX: usize = 16;
 
 /// `[self]`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Whether the registry registers itself: `_portolan._tcp` and `_dns._udp`.
     pub register: bool,
     /// Services of this machine that are always listed: `NAME=ADDRESS:PORT`.
     pub services: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { register: true, services: Vec::new() }
+    }
 }
 
 /// Where the registry is.
@@ -65,9 +77,10 @@ impl Own {
         let mut said = beside.collect::<Result<Vec<_>, _>>()?;
         if config.register {
             let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-            let http = api::Registration { protocol: Some("http".to_owned()), version, ..listening("_portolan._tcp") };
+            let protocol = Some("http".to_owned());
+            let http = api::Registration { version, protocol, ..listening("_portolan._tcp", "portolan") };
             said.extend(itself(http, &at.http, at, terms));
-            said.extend(itself(listening("_dns._udp"), &at.dns, at, terms));
+            said.extend(itself(listening("_dns._udp", "portolan-dns"), &at.dns, at, terms));
         }
         Ok(Self { said })
     }
@@ -106,10 +119,10 @@ fn registering(registration: Registration) -> Operation {
 }
 
 /// This machine's instance of a service, whose port is not known yet.
-fn listening(service: &str) -> api::Registration {
+fn listening(service: &str, host: &str) -> api::Registration {
     let machine = gethostname::gethostname().to_string_lossy().into_owned();
     let instance = if InstanceName::new(&machine).is_ok() { machine } else { "portolan".to_owned() };
-    api::Registration { instance: Some(instance), ..lasting(service, 0) }
+    api::Registration { instance: Some(instance), host: Some(host.to_owned()), ..lasting(service, 0) }
 }
 
 fn lasting(service: &str, port: u16) -> api::Registration {
@@ -121,8 +134,12 @@ fn itself(template: api::Registration, listen: &[SocketAddr], at: &Whereabouts, 
     let port = listen.first()?.port();
     let mut addresses: Vec<IpAddr> = Vec::new();
     for bound in listen.iter().filter(|bound| bound.port() == port) {
-        let own = Address::new(bound.ip()).ok();
-        let reached = if bound.ip().is_unspecified() { at.reachable.clone() } else { own.into_iter().collect() };
+        let is_reached = |address: &&Address| address.get().is_ipv4() == bound.is_ipv4();
+        let reached = if bound.ip().is_unspecified() {
+            at.reachable.iter().filter(is_reached).copied().collect()
+        } else {
+            Vec::from_iter(Address::new(bound.ip()))
+        };
         for address in reached.into_iter().map(Address::get) {
             if !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
                 addresses.push(address);
@@ -159,9 +176,9 @@ mod tests {
     /// What is said of a registry that listens there: type, port and addresses.
     fn said(http: &[&str], dns: &[&str]) -> Vec<String> {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let reachable = vec![Address::new([10, 0, 0, 1].into()).unwrap()];
+        let reachable = ["10.0.0.1", "2001:db8::1"].map(|text| Address::new(text.parse().unwrap()).unwrap()).to_vec();
         let at = Whereabouts { http: parse(http), dns: parse(dns), reachable };
-        let own = Own::bind(&Config { register: true, services: Vec::new() }, &terms(), &at).unwrap();
+        let own = Own::bind(&Config::default(), &terms(), &at).unwrap();
         let text = |r: &Registration| {
             let addresses: Vec<_> = r.addresses.iter().map(ToString::to_string).collect();
             format!("{} {} {}", r.id.service_type(), r.port, addresses.join(" "))
@@ -175,7 +192,10 @@ mod tests {
             said(&["127.0.0.1:8420", "[::1]:8420", "127.0.0.1:80"], &["0.0.0.0:53"]),
             ["_portolan._tcp 8420 127.0.0.1 ::1", "_dns._udp 53 10.0.0.1"]
         );
-        assert_eq!(said(&["[::]:8420", "0.0.0.0:8420"], &["[fe80::1]:53"]), ["_portolan._tcp 8420 10.0.0.1"]);
+        assert_eq!(
+            said(&["[::]:8420", "0.0.0.0:8420"], &["[fe80::1]:53"]),
+            ["_portolan._tcp 8420 2001:db8::1 10.0.0.1"]
+        );
     }
 
     #[test]

@@ -105,7 +105,11 @@ impl Server {
         checks.name_metrics(&mut metrics);
         files.name_metrics(&mut metrics);
         let (terms, reread, tokens) = (config.terms(), Reread::default(), Keyring::new(config.token.clone()));
-        let at = Whereabouts { http: http.addresses(), dns: dns.addresses().to_vec(), reachable: addresses };
+        let at = Whereabouts {
+            http: http.addresses(),
+            dns: dns.addresses().to_vec(),
+            reachable: if config.dns.advertise.is_empty() { everywhere() } else { addresses },
+        };
         let own = Own::bind(&config.own, &terms, &at)?;
         Ok(Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, tokens, metrics, registry, writer })
     }
@@ -216,6 +220,12 @@ impl Reloader for Reloads {
     fn faults(&self) -> Arc<Vec<FileFault>> {
         self.faults()
     }
+}
+
+/// Where a wildcard is reached by others.
+fn everywhere() -> Vec<Address> {
+    let wildcards: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    wildcards.into_iter().flat_map(dns::reachable).filter_map(|address| Address::new(address).ok()).collect()
 }
 
 /// What clients may call this server: a certificate of our own making is for all of it.

@@ -1,9 +1,12 @@
-//! Who looks for the registry itself: it is in its own zones where that is asked for.
+//! Who looks for the registry itself: it is in its own zones, unless a setting says otherwise.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::cli::say;
+use crate::support::events::Events;
+use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, wait_until};
 
 /// More than a busy machine takes.
@@ -16,11 +19,24 @@ fn srv(portolan: &Portolan, name: &str) -> String {
     })
 }
 
+fn listed(portolan: &Portolan) -> Vec<Value> {
+    portolan.get("/v1/instances").expect(200).json()["instances"].as_array().unwrap().clone()
+}
+
+/// The services that there are when one has been registered, before which the registry would have been.
+fn alone(portolan: &Portolan) -> Vec<String> {
+    portolan.heartbeat(&json!({"service": "web", "instance": "a", "port": 80}));
+    listed(portolan).iter().map(|instance| instance["service"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
-fn it_is_found_where_it_listens_if_asked_to_and_not_otherwise() {
-    let portolan = Launch::new().env("PORTOLAN_SELF_REGISTER", "true").start();
-    for (name, port) in [("_portolan._tcp", portolan.http.port()), ("_dns._udp", portolan.dns.port())] {
-        assert_eq!(srv(&portolan, name), format!("0 0 {port} ip-127-0-0-1.registry.local.\n"));
+fn it_is_found_where_it_listens() {
+    let portolan = Launch::new().with_itself().start();
+    for (name, host, port) in
+        [("_portolan._tcp", "portolan", portolan.http.port()), ("_dns._udp", "portolan-dns", portolan.dns.port())]
+    {
+        assert_eq!(srv(&portolan, name), format!("0 0 {port} {host}.registry.local.\n"));
+        assert_eq!(portolan.dig(&["+short", "A", &format!("{host}.registry.local")]), "127.0.0.1\n");
     }
     let page = portolan.get("/v1/instances?service=portolan").expect(200).json();
     let instance = &page["instances"][0];
@@ -29,15 +45,55 @@ fn it_is_found_where_it_listens_if_asked_to_and_not_otherwise() {
         (&json!("self"), &json!(0), &json!("http"))
     );
     assert_eq!(instance["version"], env!("CARGO_PKG_VERSION"));
-    // A service on the same machine has the host to itself, and the registry makes room.
+    // Whoever has nothing else yet sees that, and what it is.
+    let list = say(&portolan, &["list"]).well();
+    assert_eq!(list.lines().filter(|line| line.ends_with("none   self")).count(), 2, "{list}");
+
+    // A service on the same machine has its host, and nobody is told of anything else.
+    let mut events = Events::from_now(&portolan, "");
     portolan.heartbeat(&json!({"service": "web", "instance": "a", "port": 80}));
     assert_eq!(srv(&portolan, "_web._tcp"), "0 0 80 ip-127-0-0-1.registry.local.\n");
-    assert!(srv(&portolan, "_dns._udp").ends_with(" ip-127-0-0-1-2.registry.local.\n"));
+    portolan.heartbeat(&json!({"service": "web", "instance": "b", "port": 81}));
+    assert_eq!(events.told()[1], "a");
+    assert_eq!(events.told()[1], "b");
+    // It is nobody's but its own to change, and has no past.
+    let path = format!("/v1/instances/_portolan._tcp/{}", instance["instance"].as_str().unwrap());
+    portolan.request("DELETE", &path, &[], "").expect(404);
+    assert_eq!(portolan.get("/status").json()["last_flips"], json!([]));
 
-    let silent = Portolan::start(&[]);
-    silent.heartbeat(&json!({"service": "web", "instance": "a", "port": 80}));
-    let page = silent.get("/v1/instances").expect(200).json();
-    assert_eq!(page["instances"].as_array().unwrap().len(), 1);
+    let silent = Launch::new().with_itself().env("PORTOLAN_SELF_REGISTER", "false").start();
+    assert_eq!(alone(&silent), ["web"]);
+}
+
+#[test]
+fn where_it_listens_everywhere_it_is_at_the_addresses_that_others_reach() {
+    let net = Net::enter();
+    let _link = net.host();
+    let portolan = Launch::new().with_itself().args(["--http", "0.0.0.0:0"]).start();
+    assert_eq!(srv(&portolan, "_portolan._tcp"), format!("0 0 {} portolan.registry.local.\n", portolan.http.port()));
+    assert_eq!(portolan.dig(&["+short", "A", "portolan.registry.local"]), "10.9.1.1\n");
+    assert_eq!(portolan.dig(&["+short", "A", "portolan-dns.registry.local"]), "127.0.0.1\n");
+}
+
+#[test]
+fn two_on_one_link_do_not_meet() {
+    let net = Net::enter();
+    let _link = net.host();
+    let [one, other] = [(); 2].map(|()| Launch::new().with_itself().args(["--mdns"]).start());
+    for portolan in [&one, &other] {
+        let own = format!("0 0 {} portolan.registry.local.\n", portolan.http.port());
+        assert_eq!(srv(portolan, "_portolan._tcp"), own);
+        assert!(listed(portolan).iter().all(|instance| instance["source"] == "self"));
+    }
+}
+
+#[test]
+fn clients_of_earlier_registries_meet_nothing_that_those_had_not() {
+    let _net = Net::enter();
+    for profile in ["servreg", "registro", "plexus"] {
+        let portolan = Launch::new().profile(profile).start();
+        assert_eq!(alone(&portolan), ["web"], "{profile}");
+    }
 }
 
 #[test]

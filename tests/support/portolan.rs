@@ -39,6 +39,7 @@ pub struct Launch {
     prefix: Vec<OsString>,
     data_dir: Option<PathBuf>,
     as_configured: bool,
+    with_itself: bool,
 }
 
 impl Launch {
@@ -50,6 +51,11 @@ impl Launch {
     pub fn args<S: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// In its own zones, as it is unless a setting says otherwise.
+    pub fn with_itself(self) -> Self {
+        Self { with_itself: true, ..self }
     }
 
     /// With a profile of `config/`, at the addresses that it has: for a test that has a machine of its own.
@@ -147,6 +153,10 @@ impl Launch {
         }
         command.args(self.arguments.iter().filter(|argument| *argument != "--mdns"));
         without_settings(&mut command);
+        // Stories count what they register; what the registry says of itself has a story of its own.
+        if !self.as_configured && !self.with_itself {
+            command.env("PORTOLAN_SELF_REGISTER", "false");
+        }
         command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
