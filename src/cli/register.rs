@@ -22,8 +22,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Register an instance, keep it registered until stopped, then deregister it.
 ///
-/// Its lease is renewed in time, and it is registered again if the registry forgot it. Ends by SIGINT (Ctrl-C) or
-/// SIGTERM.
+/// Its lease is renewed in time, and it is registered again if the registry forgot it. Ends by SIGINT (Ctrl-C), SIGTERM
+/// or SIGHUP.
 #[derive(Debug, Args)]
 pub(super) struct Register {
     /// auth or _auth._tcp
@@ -47,7 +47,7 @@ pub(super) struct Register {
 
 impl Register {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
+        let mut signals = Signals::catch_all().map_err(|error| Failure::Start(error.into()))?;
         let client = self.registry.client()?;
         let mut voice = Voice { json: self.json, once: self.once, dns: self.registry.dns(), told: None };
         let check = self.checked.check();

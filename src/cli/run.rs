@@ -39,7 +39,7 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(30);
 /// Run a command and keep its service registered while it runs.
 ///
 /// The command finds its port in $PORT, and in its arguments where they say '$PORT'. It is in DNS from its start, or with --check from when it answers, until it
-/// ends or is told to: SIGTERM and SIGINT take the service out, then reach the command.
+/// ends or is told to: SIGTERM and SIGINT take the service out, then reach the command. SIGHUP is as SIGTERM.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// auth or _auth._tcp
@@ -80,7 +80,7 @@ enum Event {
 
 impl Run {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
+        let mut signals = Signals::catch_all().map_err(|error| Failure::Start(error.into()))?;
         let client = self.registry.client()?;
         let service_type = ServiceType::new(&self.service, self.details.transport());
         let transport =

@@ -35,7 +35,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut signals = Signals::catch().map_err(|error| Failure::Start(error.into()))?;
+        let mut signals = Signals::catch_all().map_err(|error| Failure::Start(error.into()))?;
         let filter = self.conditions.filter(self.service, self.status);
         let mut watch = self.registry.client()?.watch(&filter, self.since).await?;
         let mut is_well = true;

@@ -114,6 +114,29 @@ fn a_log_that_was_moved_away_is_begun_anew_at_a_hang_up() {
     assert!(lines(&moved, 2)[1].contains("fourth"));
 }
 
+#[test]
+fn files_that_hang_hold_up_no_hang_up() {
+    let (folder, file) = place();
+    let (settings, pipe) = (folder.path().join("portolan.toml"), folder.path().join("pipe"));
+    fs::write(&settings, "").unwrap();
+    let portolan = start(&file, &["--config", settings.to_str().unwrap()]);
+    // From now on the settings are read for as long as somebody may write more of them.
+    run(Command::new("mkfifo").arg(&pipe));
+    let writer = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    fs::rename(&pipe, &settings).unwrap();
+    for round in 0..5 {
+        fs::rename(&file, folder.path().join(format!("access.log.{round}"))).unwrap();
+        portolan.signal("HUP");
+        wait_until("there is a new file", PATIENCE, || file.exists().then_some(()));
+    }
+    let whole = folder.path().join("whole.toml");
+    fs::write(&whole, "[[service]]\nservice = \"auth\"\ninstance = \"a1\"\nport = 8080\n").unwrap();
+    fs::rename(&whole, &settings).unwrap();
+    portolan.get("/v1/instances/auth/a1").expect(404);
+    drop(writer);
+    wait_until("they are read", PATIENCE, || (portolan.get("/v1/instances/auth/a1").status == 200).then_some(()));
+}
+
 fn unlogged(portolan: &Portolan) -> u64 {
     let page = portolan.get("/metrics").body;
     let value = page.lines().find_map(|line| line.strip_prefix("portolan_http_unlogged_requests_total "));

@@ -113,7 +113,7 @@ fn run_ends_as_its_command_does() {
 #[test]
 fn a_signal_takes_the_service_out_before_it_reaches_the_command() {
     let portolan = Portolan::start(&[]);
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let looks = r#"trap '"$PROGRAM" lookup web >/dev/null 2>&1; echo "looked $?"; exit 4' TERM INT
                        echo ready; while :; do sleep 0.05; done"#;
         let mut command = portolan.cli(&["run", "web", "--instance", "w", "--", "sh", "-c", looks]);
@@ -125,6 +125,23 @@ fn a_signal_takes_the_service_out_before_it_reaches_the_command() {
         assert_eq!(run.line(), "looked 1", "nothing was found any more");
         assert_eq!(run.ends(), Some(4));
     }
+}
+
+#[test]
+fn who_is_to_outlive_the_terminal_does() {
+    let portolan = Portolan::start(&[]);
+    // As `nohup` has it.
+    let started = r#"trap '' HUP; exec "$@""#;
+    let program = portolan.cli(&["run", "web", "--instance", "w", "--", "cat"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", started, "sh"]).arg(program.get_program()).args(program.get_args());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut run = Run::start(command);
+    wait_for_web(&portolan, "it is served", |web| web["served"] == true);
+    run.signal("HUP");
+    run.type_in("still there");
+    assert_eq!(run.line(), "still there");
+    assert_eq!(run.ends(), Some(0));
 }
 
 #[test]
