@@ -11,6 +11,7 @@
 //! at the first bad item, and a key that is there twice passes or fails by the type that reads it.
 
 mod accept;
+mod backend;
 mod check;
 mod event;
 mod explanation;
@@ -32,6 +33,7 @@ mod summary;
 mod txt;
 
 pub use accept::Terms;
+pub use backend::Backend;
 pub use check::Check;
 pub use event::{BadPosition, Event, News, Position};
 pub use explanation::{Candidate, Datum, Explained, Explanation, Reply, Size};

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::api::{self, Invalid, Json, LeaseWish, Terms};
-use crate::service::{ForeignNameError, InstanceId, InstanceName, Registration, ServiceType};
+use crate::api::{self, Backend, Invalid, Json, LeaseWish, Terms};
+use crate::service::Registration;
 
 use super::places::Holds;
 
@@ -25,21 +25,6 @@ pub struct Wrong {
     pub line: Option<usize>,
     /// What is wrong, and what would be right.
     pub reason: String,
-}
-
-/// A table of Plexus' `backends.toml`; what else stands in it is not ours.
-#[derive(Debug, Deserialize)]
-struct Backend {
-    name: String,
-    #[serde(default)]
-    host: Option<String>,
-    port: u16,
-    #[serde(default)]
-    protocol: Option<String>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    namespace: Option<String>,
 }
 
 impl Wrong {
@@ -141,28 +126,19 @@ fn service(json: Json) -> Result<api::Registration, Unfit> {
     Ok(api::Registration { lease: Some(LeaseWish::Seconds(0.0)), ..said })
 }
 
-/// Plexus' identity of a backend is its name, whatever that is, and its defaults are 127.0.0.1 and `ws`.
+/// What else stands in a table of Plexus' `backends.toml` is not ours.
 fn backend(json: Json) -> Result<api::Registration, Unfit> {
-    let Backend { name, host, port, protocol, description, namespace } = json.read()?;
-    let host = host.filter(|host| host != "localhost").unwrap_or_else(|| "127.0.0.1".into());
-    if host.parse::<IpAddr>().is_err() && !host.contains('.') {
-        let reason = format!("`host` is {host:?}, whose address nobody here knows; give an address or a whole name");
-        return Err(Unfit { field: "host".into(), reason });
+    let backend: Backend = json.read()?;
+    let said =
+        backend.registration().map_err(|error| Unfit { field: "name".into(), reason: format!("`name` {error}") })?;
+    match &said.host {
+        Some(host) if host.parse::<IpAddr>().is_err() && !host.contains('.') => {
+            let reason =
+                format!("`host` is {host:?}, whose address nobody here knows; give an address or a whole name");
+            Err(Unfit { field: "host".into(), reason })
+        }
+        _ => Ok(said),
     }
-    let unfit = |error: ForeignNameError| Unfit { field: "name".into(), reason: format!("`name` {error}") };
-    let (service, instance) =
-        (ServiceType::of_name(&name).map_err(unfit)?, InstanceName::of_name(&name).map_err(unfit)?);
-    let id = InstanceId::new(service, instance);
-    Ok(api::Registration {
-        instance: Some(id.instance().as_str().to_owned()),
-        host: Some(host),
-        protocol: Some(protocol.unwrap_or_else(|| "ws".into())),
-        description,
-        namespace,
-        txt: Some(api::Txt::of_names(&id, &name, &name)),
-        lease: Some(LeaseWish::Seconds(0.0)),
-        ..api::Registration::new(id.service_type().to_string(), port)
-    })
 }
 
 #[cfg(test)]

@@ -8,10 +8,16 @@ pub(super) mod plexus;
 pub(super) mod registro;
 pub(super) mod servreg;
 
+use std::net::IpAddr;
+
+use crate::api::{Kind, Problem};
 use crate::http::Edge;
 use crate::http::principal::Principal;
 use crate::registry::{Applied, Condition, Operation, Refusal, Slot, State};
-use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType, Transport};
+use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType};
+
+/// What one answer shows, at most, where there are no pages.
+const SHOWN_MAX: usize = 10_000;
 
 impl Edge {
     /// Registers for who has no session.
@@ -25,16 +31,22 @@ impl Edge {
     }
 }
 
-/// A service over TCP, which a door's own are, and over UDP.
-fn over_any_transport(over_tcp: &ServiceType) -> impl Iterator<Item = ServiceType> + use<> {
-    let over_udp = ServiceType::new(over_tcp.service(), Some(Transport::Udp)).ok();
-    [Some(over_tcp.clone()), over_udp].into_iter().flatten()
+/// Refuses to show so much.
+fn too_many(what: &str) -> Problem {
+    let detail = format!("there are more than {SHOWN_MAX} {what}; GET /v1/instances lists them in pages");
+    Problem::new(Kind::TooMany, detail)
 }
 
-/// An instance by its name over TCP, and over UDP.
+/// Where something is: who says that it listens everywhere is where it calls from.
+fn located(host: String, sender: IpAddr) -> String {
+    let everywhere = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    if everywhere { sender.to_canonical().to_string() } else { host }
+}
+
+/// An instance by its name over TCP, which a door's own are, and over UDP.
 fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
     let instance = id.instance().clone();
-    over_any_transport(id.service_type()).map(move |of| InstanceId::new(of, instance.clone()))
+    id.service_type().over_any_transport().map(move |of| InstanceId::new(of, instance.clone()))
 }
 
 /// What is listed of these types.

@@ -48,6 +48,7 @@ use message::dispatch;
 
 pub(super) use claims::Claims;
 pub(super) use message::{Answer, Call, Methods, Outcome, Params, refusal};
+pub(super) use params::{known, no_params, take};
 pub(super) use socket::{Line, open};
 pub(super) use spent::Spent;
 

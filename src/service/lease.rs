@@ -103,6 +103,11 @@ impl LeaseLimits {
             _ => Ok(lease),
         }
     }
+
+    /// The lease that is granted to who cannot ask for one and expects this.
+    pub fn nearest(self, expected: Duration) -> Lease {
+        Lease::from(expected.clamp(self.shortest, self.longest))
+    }
 }
 
 /// A point on the lease clock: milliseconds that the registry has been running, over all its restarts.

@@ -2,7 +2,7 @@
 
 use super::glob::Glob;
 use super::registration::Registration;
-use super::service_type::{ServiceType, ServiceTypeError, Transport};
+use super::service_type::{ServiceType, ServiceTypeError};
 
 /// `auth`, which is any transport, `_auth._tcp`, any other name, such as `@scope/name`, or a glob such as `au*` or
 /// `*._udp`.
@@ -38,9 +38,7 @@ impl ServicePattern {
         if ServiceType::new(text, None).is_ok() && text.contains('.') {
             return Ok(Self::These(vec![named]));
         }
-        // The two are in the order of the list.
-        let over_udp = ServiceType::new(named.service(), Some(Transport::Udp))?;
-        Ok(Self::These(vec![named, over_udp]))
+        Ok(Self::These(named.over_any_transport().collect()))
     }
 
     /// Whether it is meant.
@@ -70,7 +68,7 @@ impl ServicePattern {
 #[cfg(test)]
 mod tests {
     use super::super::registration::tests::registration;
-    use super::super::{NAME, Txt};
+    use super::super::{NAME, Transport, Txt};
     use super::*;
 
     #[test]

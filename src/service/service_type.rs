@@ -115,10 +115,14 @@ impl ServiceType {
         let service = service.strip_prefix('_').unwrap_or(service);
         check_service(service)?;
         let transport = said.or(transport).unwrap_or_default();
-        if transport == Transport::Udp && service.eq_ignore_ascii_case(BROWSING) {
-            return Err(ServiceTypeError::Reserved);
-        }
-        Ok(Self { service: service.into(), transport })
+        let said = Self { service: service.into(), transport };
+        if said.is_reserved() { Err(ServiceTypeError::Reserved) } else { Ok(said) }
+    }
+
+    /// The same service over TCP and over UDP, in their order, as far as there may be such types.
+    pub fn over_any_transport(&self) -> impl Iterator<Item = Self> + use<> {
+        let over = [Transport::Tcp, Transport::Udp].map(|transport| Self { service: self.service.clone(), transport });
+        over.into_iter().filter(|over| !over.is_reserved())
     }
 
     /// The service name without its underscore, as registered.
@@ -129,6 +133,10 @@ impl ServiceType {
     /// The transport.
     pub fn transport(&self) -> Transport {
         self.transport
+    }
+
+    fn is_reserved(&self) -> bool {
+        self.transport == Transport::Udp && self.service.eq_ignore_ascii_case(BROWSING)
     }
 }
 

@@ -9,7 +9,6 @@
 
 mod backend;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,21 +22,20 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{Json, Kind, LeaseWish, Problem, Registration, Txt, unknown_parameter};
+use crate::api::{self, Fault, Invalid, Json, Kind, Problem};
+use crate::http::doors::located;
 use crate::http::handover::Handover;
 use crate::http::principal::Principal;
 use crate::http::respond::{Refused, problem_of};
-use crate::http::rpc::{Answer, Call, Line, Methods, Outcome, Params, Spent, open};
+use crate::http::rpc::{Answer, Call, Line, Methods, Outcome, Params, Spent, known, no_params, open, take};
 use crate::http::{Edge, about};
 use crate::registry::{Applied, Condition, Operation, Refusal};
-use crate::service::{Lease, Origin};
+use crate::service::Origin;
 
-use backend::{Backend, all, found, held, identity};
+use backend::{Backend, all, found, held, unnamed};
 
 /// What the registry is called among hubs.
 const HUB: &str = "registry-hub";
-/// What is spoken to a backend, unless it says otherwise.
-const PROTOCOL: &str = "ws";
 
 /// `GET /`: for who asks for a WebSocket the door, for others the welcome.
 pub(in crate::http) async fn root(
@@ -90,17 +88,6 @@ enum Asked {
     Info,
     /// All have ended.
     Unsubscribe,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewBackend {
-    name: String,
-    host: String,
-    port: u16,
-    protocol: Option<String>,
-    description: Option<String>,
-    namespace: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -169,8 +156,8 @@ impl Hub {
             }
             Asked::Call => {
                 let mut params = params.named(&["method", "params"])?;
-                let inner = take(&mut params, "params").unwrap_or(Json::Null);
-                let Some(Json::Text(called)) = take(&mut params, "method") else {
+                let inner = take(&mut params, "params")?.unwrap_or(Json::Null);
+                let Some(Json::Text(called)) = take(&mut params, "method")? else {
                     return Err(Problem::new(Kind::MissingField, "`method` is missing, or no text"));
                 };
                 let inner = match inner {
@@ -217,7 +204,7 @@ impl Hub {
         let mut params = params.named(verb.params)?;
         params.retain(|(_, value)| *value != Json::Null);
         match verb.name {
-            "register" => self.register(Json::Object(params).read()?).await,
+            "register" => self.register(params).await,
             "list" => {
                 let Wanted { active_only } = Json::Object(params).read()?;
                 let (edge, grant) = (Arc::clone(&self.edge), self.principal.grant.clone());
@@ -227,10 +214,10 @@ impl Hub {
                 Ok(json!({"type": "backends", "backends": backends}))
             }
             "update" => self.update(params).await,
-            "reload" => match params.first() {
-                Some((key, _)) => Err(unknown_parameter(key, "none")),
-                None => self.reload().await,
-            },
+            "reload" => {
+                no_params(&params)?;
+                self.reload().await
+            }
             other => {
                 let Named { name } = Json::Object(params).read()?;
                 match other {
@@ -249,19 +236,13 @@ impl Hub {
         }
     }
 
-    async fn register(&self, backend: NewBackend) -> Result<Value, Problem> {
-        let NewBackend { name, host, port, protocol, description, namespace } = backend;
-        let id = identity(&name)?;
-        let registration = Registration {
-            instance: Some(id.instance().as_str().to_owned()),
-            host: Some(self.place(host)),
-            protocol: Some(protocol.unwrap_or_else(|| PROTOCOL.to_owned())),
-            description,
-            namespace,
-            lease: Some(LeaseWish::of(Lease::UntilDeregistered)),
-            txt: Some(Txt::of_names(&id, &name, &name)),
-            ..Registration::new(id.service_type().to_string(), port)
-        };
+    async fn register(&self, params: Vec<(String, Json)>) -> Result<Value, Problem> {
+        known(&params, BACKEND)?;
+        let backend: api::Backend = Json::Object(params).read()?;
+        let Some(host) = backend.host else { return Err(Invalid::new("host", Fault::Missing).into()) };
+        let (name, port) = (backend.name.clone(), backend.port);
+        let backend = api::Backend { host: Some(located(host, self.principal.sender)), ..backend };
+        let registration = backend.registration().map_err(|error| unnamed(&error))?;
         let registration = registration.accept(&self.edge.terms, self.principal.sender, None)?;
         let (host, addresses) = (registration.host.clone(), registration.addresses.clone());
         let applied = match self.edge.registered(&self.principal, registration.clone(), Condition::Absent).await {
@@ -278,16 +259,15 @@ impl Hub {
     }
 
     async fn update(&self, mut params: Vec<(String, Json)>) -> Result<Value, Problem> {
-        if let Some((key, _)) = params.iter().find(|(key, _)| !BACKEND.contains(&key.as_str())) {
-            return Err(unknown_parameter(key, &BACKEND.join(", ")));
-        }
-        let name = take(&mut params, "name").map(|name| ("name".to_owned(), name));
+        known(&params, BACKEND)?;
+        let name = take(&mut params, "name")?.map(|name| ("name".to_owned(), name));
         let Named { name } = Json::Object(name.into_iter().collect()).read()?;
         let Some(held) = held(&self.edge.registry.state(), &name) else { return Ok(not_found(&name)) };
-        if let Some(Json::Text(host)) = take(&mut params, "host") {
+        if let Some(Json::Text(host)) = take(&mut params, "host")? {
             // Its addresses are those of the new place.
             params.push(("addresses".to_owned(), Json::Null));
-            params.push(("host".to_owned(), Json::Text(self.place(host))));
+            params
+                .push(("host".to_owned(), Json::Text(api::Backend::place(Some(located(host, self.principal.sender))))));
         }
         let patched = self.edge.patched(held.id(), &Json::Object(params), Condition::Present, &self.principal).await;
         Ok(changed("backend_updated", &patched.map_err(Problem::from)?))
@@ -329,21 +309,6 @@ impl Hub {
             [fault, ..] => error(&fault.to_string()),
         })
     }
-
-    /// Where a backend is that says of itself that it is here, or everywhere.
-    fn place(&self, host: String) -> String {
-        let everywhere = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-        match () {
-            () if everywhere => self.principal.sender.to_canonical().to_string(),
-            () if host.eq_ignore_ascii_case("localhost") => "127.0.0.1".to_owned(),
-            () => host,
-        }
-    }
-}
-
-fn take(params: &mut Vec<(String, Json)>, name: &str) -> Option<Json> {
-    let at = params.iter().position(|(key, _)| key == name)?;
-    Some(params.remove(at).1)
 }
 
 fn changed(event: &str, applied: &Applied) -> Value {

@@ -27,14 +27,12 @@ use crate::service::{
 };
 use crate::tokens::Grant;
 
-use super::{of_any_transport, of_types, over_any_transport, reached_at};
+use super::{SHOWN_MAX, of_any_transport, of_types, reached_at, too_many};
 
 /// What all paths begin with.
 const BASE: &str = "/registro/1.0/";
 /// How long a heartbeat holds; clients send one every 30 s.
 const LEASE: Duration = Duration::from_secs(90);
-/// Instances of one answer, at most: it has no pages.
-const SHOWN_MAX: usize = 10_000;
 /// The port of what declares an app, since every registration has one: that which discards everything (RFC 863).
 const DISCARD: u16 = 9;
 
@@ -205,10 +203,9 @@ pub(in crate::http) async fn register(
         return Err(no_such_app(&name).into());
     }
     let id = InstanceId::new(service_type, instance_name(&instance)?);
-    let leases = edge.terms.leases;
     let registration = Registration {
         host: Some(ip),
-        lease: Some(LeaseWish::of(Lease::from(LEASE.clamp(leases.shortest, leases.longest)))),
+        lease: Some(LeaseWish::of(edge.terms.leases.nearest(LEASE))),
         txt: Some(Txt::of_names(&id, &name, &instance)),
         ..starting(&id, port)
     };
@@ -334,11 +331,11 @@ fn no_such_app(name: &str) -> Problem {
 
 /// Whether a service has instances over either transport, or is declared.
 fn is_known(state: &Published, over_tcp: &ServiceType) -> bool {
-    over_any_transport(over_tcp).any(|wanted| state.knows(&wanted))
+    over_tcp.over_any_transport().any(|wanted| state.knows(&wanted))
 }
 
 fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem> {
-    let types: Vec<_> = over_any_transport(over_tcp).collect();
+    let types: Vec<_> = over_tcp.over_any_transport().collect();
     let instances = of_types(state, &types).map(|(_, slot)| slot.effective());
     Ok(gathered(state.declaration(over_tcp).into_iter().chain(instances))?.pop())
 }
@@ -354,8 +351,7 @@ fn gathered<'a>(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Result<Ve
     let mut last: Option<&str> = None;
     for (count, instance) in instances.enumerate() {
         if count >= SHOWN_MAX {
-            let detail = format!("there are more than {SHOWN_MAX} instances; GET /v1/instances lists them in pages");
-            return Err(Problem::new(Kind::TooMany, detail));
+            return Err(too_many("instances"));
         }
         let service = instance.id().service_type().service();
         if !last.is_some_and(|last| last.eq_ignore_ascii_case(service)) {

@@ -21,10 +21,10 @@ use crate::http::principal::Principal;
 use crate::http::respond::{self, problem_of};
 use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted, refusal};
 use crate::registry::{Operation, Refusal, Slot};
-use crate::service::{Glob, Instance, InstanceId, InstanceName, Lease, ServiceType, URL};
+use crate::service::{Glob, Instance, InstanceId, InstanceName, ServiceType, URL};
 use crate::tokens::Grant;
 
-use super::{of_types, over_any_transport, reached_at};
+use super::{located, of_types, reached_at};
 
 /// How long a ping holds.
 const ACTIVE: Duration = Duration::from_mins(1);
@@ -156,12 +156,11 @@ impl Caller<'_> {
                 (txt, host, port)
             }
         };
-        let leases = self.edge.terms.leases;
         Registration {
             instance: Some(id.instance().as_str().to_owned()),
             host: Some(host),
             txt: Some(txt),
-            lease: Some(LeaseWish::of(Lease::from(ACTIVE.clamp(leases.shortest, leases.longest)))),
+            lease: Some(LeaseWish::of(self.edge.terms.leases.nearest(ACTIVE))),
             ..Registration::new(id.service_type().to_string(), port)
         }
     }
@@ -179,7 +178,7 @@ impl Caller<'_> {
         // A name that cannot be is that of no service.
         let Ok(over_tcp) = ServiceType::of_name(name) else { return Ok(Vec::new()) };
         self.principal.check_read(&over_tcp)?;
-        let types: Vec<_> = over_any_transport(&over_tcp).collect();
+        let types: Vec<_> = over_tcp.over_any_transport().collect();
         let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
         if of_types(&state, &types).nth(AT_ONCE).is_none() {
             return Ok(found(of_types(&state, &types), &grant, |_| true));
@@ -219,10 +218,7 @@ impl Place {
                 Ok(Self::Url { url, host, port })
             }
             Ping { host: Some(host), port: Some(port), url: None, .. } => {
-                // Who listens everywhere is where it calls from.
-                let everywhere = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-                let host = if everywhere { sender.to_canonical().to_string() } else { host };
-                Ok(Self::At { host, port })
+                Ok(Self::At { host: located(host, sender), port })
             }
             _ => Err(Problem::new(Kind::MissingField, "a ping has a name and either a host and a port, or a url")),
         }

@@ -34,7 +34,7 @@ impl Named {
 }
 
 /// Refuses params that are not among `names`.
-pub(super) fn known(params: &[(String, Json)], names: &[&str]) -> Result<(), Problem> {
+pub(in crate::http) fn known(params: &[(String, Json)], names: &[&str]) -> Result<(), Problem> {
     match params.iter().find(|(key, _)| !names.contains(&key.as_str())) {
         Some((key, _)) => Err(unknown_parameter(key, &names.join(", "))),
         None => Ok(()),
@@ -42,7 +42,7 @@ pub(super) fn known(params: &[(String, Json)], names: &[&str]) -> Result<(), Pro
 }
 
 /// Takes a param out.
-pub(super) fn take(params: &mut Vec<(String, Json)>, name: &str) -> Result<Option<Json>, Invalid> {
+pub(in crate::http) fn take(params: &mut Vec<(String, Json)>, name: &str) -> Result<Option<Json>, Invalid> {
     let Some(at) = params.iter().position(|(key, _)| key == name) else { return Ok(None) };
     let (_, value) = params.remove(at);
     if params.iter().any(|(key, _)| key == name) {
@@ -96,7 +96,7 @@ fn plain(key: &str, value: Json) -> Result<String, Problem> {
     }
 }
 
-pub(super) fn no_params(params: &[(String, Json)]) -> Result<(), Problem> {
+pub(in crate::http) fn no_params(params: &[(String, Json)]) -> Result<(), Problem> {
     match params.first() {
         Some((key, _)) => Err(unknown_parameter(key, "none")),
         None => Ok(()),

@@ -6,16 +6,12 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::api::{Kind, Problem, Txt};
-use crate::http::doors::{of_any_transport, reached_at};
+use crate::api::{self, Kind, Problem, Txt};
+use crate::http::doors::{SHOWN_MAX, of_any_transport, reached_at, too_many};
 use crate::registry::State as Published;
-use crate::service::{ID, Instance, InstanceId, InstanceName, NAME, Origin, ServiceType, Source};
+use crate::service::{ForeignNameError, ID, Instance, InstanceId, InstanceName, NAME, Origin, ServiceType, Source};
 use crate::tokens::Grant;
 
-use super::PROTOCOL;
-
-/// Backends of one list, at most: it has no pages.
-const SHOWN_MAX: usize = 10_000;
 /// Instances of a service that one of them is chosen from, at most.
 const LOOKED_MAX: usize = 1000;
 
@@ -59,7 +55,7 @@ impl Backend {
             name: name_of(instance),
             host: reached_at(instance),
             port: registration.port.get(),
-            protocol: text(&details.protocol).unwrap_or_else(|| PROTOCOL.to_owned()),
+            protocol: text(&details.protocol).unwrap_or_else(|| api::Backend::PROTOCOL.to_owned()),
             description: text(&details.description),
             namespace: text(&details.namespace),
             version: details.version.as_ref().map(ToString::to_string),
@@ -89,15 +85,9 @@ fn uuid(instance: &Instance) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// The identity of a backend of this name.
-pub(super) fn identity(name: &str) -> Result<InstanceId, Problem> {
-    let refused = |why: &dyn std::fmt::Display| Problem {
-        field: Some("name".into()),
-        ..Problem::new(Kind::InvalidInstance, format!("`name` {why}"))
-    };
-    let service_type = ServiceType::of_name(name).map_err(|error| refused(&error))?;
-    let instance = InstanceName::of_name(name).map_err(|error| refused(&error))?;
-    Ok(InstanceId::new(service_type, instance))
+/// Why nothing has this name.
+pub(super) fn unnamed(error: &ForeignNameError) -> Problem {
+    Problem { field: Some("name".into()), ..Problem::new(Kind::InvalidInstance, format!("`name` {error}")) }
 }
 
 /// Its own, or those of the service and of the instance.
@@ -111,7 +101,10 @@ fn meant(name: &str) -> impl Iterator<Item = InstanceId> {
     let of_others = name.rsplit_once('/').and_then(|(service, instance)| {
         Some(InstanceId::new(ServiceType::of_name(service).ok()?, InstanceName::of_name(instance).ok()?))
     });
-    [identity(name).ok(), of_others].into_iter().flatten().flat_map(|id| of_any_transport(&id).collect::<Vec<_>>())
+    [api::Backend::identity(name).ok(), of_others]
+        .into_iter()
+        .flatten()
+        .flat_map(|id| of_any_transport(&id).collect::<Vec<_>>())
 }
 
 /// What the API holds of the backend: the rest is not for its clients to change.
@@ -123,7 +116,7 @@ pub(super) fn held(state: &Published, name: &str) -> Option<Arc<Instance>> {
 pub(super) fn found<'a>(state: &'a Published, name: &str) -> Option<&'a Arc<Instance>> {
     let exact = meant(name).find_map(|id| Some(state.get(&id)?.effective()));
     exact.or_else(|| {
-        let service = identity(name).ok()?;
+        let service = api::Backend::identity(name).ok()?;
         let mut best: Option<&Arc<Instance>> = None;
         for id in of_any_transport(&service) {
             let instances = state.of_type(id.service_type()).take(LOOKED_MAX).map(|(_, slot)| slot.effective());
@@ -141,8 +134,7 @@ pub(super) fn all(state: &Published, grant: &Grant, active_only: bool) -> Result
     let mut listed: Vec<_> =
         effective.filter(|instance| !active_only || instance.is_served()).take(SHOWN_MAX + 1).collect();
     if listed.len() > SHOWN_MAX {
-        let detail = format!("there are more than {SHOWN_MAX} backends; GET /v1/instances lists them in pages");
-        return Err(Problem::new(Kind::TooMany, detail));
+        return Err(too_many("backends"));
     }
     listed.sort_by_key(|instance| std::cmp::Reverse(instance.registered_at.0));
     Ok(listed.into_iter().map(|instance| Backend::of(instance)).collect())
