@@ -46,6 +46,7 @@ mod request;
 mod respond;
 mod routed;
 mod rpc;
+mod schemas;
 mod select;
 mod turn;
 mod wait;

@@ -60,6 +60,7 @@ mod stories {
     mod metrics;
     mod names;
     mod openapi;
+    mod openrpc;
     mod own;
     mod readme;
     mod rpc;

@@ -24,6 +24,7 @@ use crate::api::{Kind, Terms};
 
 use super::Edge;
 use super::respond::{self, JSON};
+use super::schemas::refer;
 
 use operations::{Answer, Body, Content, Operation, TAGS};
 
@@ -86,16 +87,16 @@ fn document(terms: &Terms) -> Bytes {
 
 fn described(operation: &Operation) -> Value {
     let Operation { id, tag, summary, description, parameters, body, answers, .. } = operation;
-    let refer = |name: &&str| json!({ "$ref": format!("#/components/parameters/{name}") });
+    let parameter = |name: &&str| json!({ "$ref": format!("#/components/parameters/{name}") });
     let mut value = json!({ "operationId": id, "tags": [tag], "summary": summary });
     if !description.is_empty() {
         value["description"] = json!(description);
     }
     if !parameters.is_empty() {
-        value["parameters"] = parameters.iter().map(refer).collect();
+        value["parameters"] = parameters.iter().map(parameter).collect();
     }
     if let Some(Body { media_type, schema, description }) = body {
-        let content = json!({ *media_type: { "schema": schemas::refer(schema) } });
+        let content = json!({ *media_type: { "schema": refer(schema) } });
         value["requestBody"] = json!({ "required": true, "description": description, "content": content });
     }
     let mut responses: BTreeMap<u16, Value> = answers.iter().map(|answer| (answer.status, answered(answer))).collect();
@@ -111,8 +112,8 @@ fn answered(answer: &Answer) -> Value {
     let mut value = json!({ "description": what });
     let media_types: Map<String, Value> = match content {
         Content::Nothing => Map::new(),
-        Content::Json(schema) => [(JSON.to_owned(), json!({ "schema": schemas::refer(schema) }))].into_iter().collect(),
-        Content::JsonOrPage(schema) => [(JSON, schemas::refer(schema)), ("text/html", json!({ "type": "string" }))]
+        Content::Json(schema) => [(JSON.to_owned(), json!({ "schema": refer(schema) }))].into_iter().collect(),
+        Content::JsonOrPage(schema) => [(JSON, refer(schema)), ("text/html", json!({ "type": "string" }))]
             .map(|(name, schema)| (name.to_owned(), json!({ "schema": schema })))
             .into_iter()
             .collect(),
@@ -157,9 +158,9 @@ fn refused(status: u16, kinds: &[Kind], in_replies: bool) -> Value {
     let only = json!({ "properties": { "type": { "enum": types }, "status": { "const": status } } });
     let (media_type, schema) = if in_replies {
         let only = json!({ "required": ["error"], "properties": { "error": { "properties": { "data": only } } } });
-        (JSON, json!({ "allOf": [schemas::refer("Reply"), only] }))
+        (JSON, json!({ "allOf": [refer("Reply"), only] }))
     } else {
-        (PROBLEM, json!({ "allOf": [schemas::refer("Problem"), only] }))
+        (PROBLEM, json!({ "allOf": [refer("Problem"), only] }))
     };
     let mut value = json!({ "description": told.join("; "), "content": { media_type: { "schema": schema } } });
     match status {

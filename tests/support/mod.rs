@@ -25,5 +25,5 @@ pub mod zone_file;
 pub use http::{Response, request};
 pub use portolan::{Launch, Portolan, cli};
 pub use random::Random;
-pub use tools::{python, run, tool, wait_until, websocat};
+pub use tools::{node, python, run, tool, wait_until, websocat};
 pub use websocket::WebSocket;

@@ -16,6 +16,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("kdig", "knot-dnsutils"),
     ("knotd", "knot"),
     ("named", "bind9"),
+    ("node", "nodejs"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("promtool", "prometheus"),
@@ -60,6 +61,20 @@ pub fn websocat() -> Command {
          websocat@4.0.0-alpha3 (tests/run does so)"
     );
     Command::new(program)
+}
+
+/// A command for Node.js with the packages that `tests/run` installed.
+#[track_caller]
+pub fn node() -> Command {
+    let packages = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-node/node_modules");
+    assert!(
+        std::path::Path::new(packages).is_dir(),
+        "this test needs schemas of OpenRPC: npm install --prefix target/test-node @open-rpc/meta-schema@1.14.9 \
+         @json-schema-tools/meta-schema@1.8.0 (tests/run does so)"
+    );
+    let mut command = tool("node");
+    command.env("NODE_PATH", packages);
+    command
 }
 
 /// What `command` prints, if it succeeds; else the test fails with all it said.

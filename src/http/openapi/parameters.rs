@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::api::{Kind, LIMIT_MAX, schema};
 use crate::service::{Source, Status};
 
-use super::schemas::refer;
+use crate::http::schemas::refer;
 
 /// Octets of a value in a query, at most; it is counted in characters here, of which there are no more.
 const VALUE_MAX: usize = 255;

@@ -1,7 +1,5 @@
-//! What bodies are, derived from the types of `api`.
+//! What bodies are, of the API's own and of the doors'.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::api::{
@@ -9,14 +7,7 @@ use crate::api::{
     Services, StatusWish, Summary, Terms,
 };
 use crate::http::doors::{registro, servreg};
-
-/// Where schemas are.
-const PLACE: &str = "/components/schemas";
-
-/// A schema by its name.
-pub(super) fn refer(name: &str) -> Value {
-    json!({ "$ref": format!("#{PLACE}/{name}") })
-}
+use crate::http::schemas::{self, define, refer};
 
 /// All of them, by name.
 pub(super) fn all(terms: &Terms) -> Value {
@@ -33,7 +24,7 @@ pub(super) fn all(terms: &Terms) -> Value {
 
 /// What is answered.
 fn said() -> Map<String, Value> {
-    let mut generator = settings().for_serialize().into_generator();
+    let mut generator = schemas::said();
     define::<Event>(&mut generator);
     define::<Explanation>(&mut generator);
     define::<Heartbeat>(&mut generator);
@@ -46,48 +37,16 @@ fn said() -> Map<String, Value> {
     define::<Services>(&mut generator);
     define::<Summary>(&mut generator);
     registro::describe_answers(&mut generator);
-    let mut all = generator.take_definitions(true);
-    for properties in all.values_mut().filter_map(|schema| schema.get_mut("properties")?.as_object_mut()) {
-        properties.values_mut().for_each(never_null);
-    }
-    all
-}
-
-/// What may be left out is left out, and never null.
-fn never_null(property: &mut Value) {
-    let Some(property) = property.as_object_mut() else { return };
-    if let Some(Value::Array(types)) = property.get_mut("type") {
-        types.retain(|name| name != "null");
-        if let [only] = &types[..] {
-            let only = only.clone();
-            property.insert("type".into(), only);
-        }
-    }
-    if let Some(Value::Array(kinds)) = property.get_mut("anyOf") {
-        kinds.retain(|kind| kind["type"] != "null");
-        if let [Value::Object(only)] = &kinds[..] {
-            let only = only.clone();
-            property.remove("anyOf");
-            property.extend(only);
-        }
-    }
+    schemas::taken(generator)
 }
 
 /// What is sent.
 fn heard() -> Map<String, Value> {
-    let mut generator = settings().for_deserialize().into_generator();
+    let mut generator = schemas::heard();
     define::<Registration>(&mut generator);
     define::<StatusWish>(&mut generator);
     registro::describe_bodies(&mut generator);
     generator.take_definitions(true)
-}
-
-fn settings() -> SchemaSettings {
-    SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = PLACE.into())
-}
-
-fn define<T: JsonSchema>(generator: &mut SchemaGenerator) {
-    let _ = generator.subschema_for::<T>();
 }
 
 /// Seconds of a lease.

@@ -9,8 +9,7 @@ pub(super) struct Method {
     pub(super) summary: &'static str,
     /// In the order of positions.
     pub(super) params: &'static [Param],
-    /// What comes back, in a word and in a sentence.
-    pub(super) result: (&'static str, &'static str),
+    pub(super) result: Answered,
     pub(super) does: Does,
 }
 
@@ -31,6 +30,15 @@ pub(super) enum Does {
     Reload,
     Ping,
     Discover,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    /// Its JSON Schema.
+    pub(super) schema: &'static str,
 }
 
 /// A parameter.
@@ -65,49 +73,49 @@ pub(super) const METHODS: &[Method] = &[
         name: "registry.register",
         summary: "Registers an instance, whole, or replaces it",
         params: REGISTRATION,
-        result: ("instance", "the instance as GET /v1/instances/{type}/{instance} shows it"),
+        result: answered("instance", "the instance as GET /v1/instances/{type}/{instance} shows it", INSTANCE_HELD),
         does: Does::Register,
     },
     Method {
         name: "registry.heartbeat",
         summary: "The same as registry.register, with a short answer",
         params: REGISTRATION,
-        result: ("heartbeat", "as POST /v1/heartbeat answers"),
+        result: answered("heartbeat", "as POST /v1/heartbeat answers", HEARTBEAT_HELD),
         does: Does::Heartbeat,
     },
     Method {
         name: "registry.renew",
         summary: "Renews a lease; not-registered says to register",
         params: &[SERVICE, INSTANCE, TRANSPORT],
-        result: ("heartbeat", "as POST /v1/heartbeat answers"),
+        result: answered("heartbeat", "as POST /v1/heartbeat answers", HEARTBEAT),
         does: Does::Renew,
     },
     Method {
         name: "registry.update",
         summary: "Changes fields of a registration; null takes one away (RFC 7396)",
         params: &[SERVICE, INSTANCE, needed("changes", r#"{"type": "object"}"#), TRANSPORT, ONLY],
-        result: ("instance", "the instance as it is now"),
+        result: answered("instance", "the instance as it is now", INSTANCE_SHOWN),
         does: Does::Update,
     },
     Method {
         name: "registry.deregister",
         summary: "Takes an instance away",
         params: &[SERVICE, INSTANCE, TRANSPORT, ONLY],
-        result: ("instance", "the instance as it was"),
+        result: answered("instance", "the instance as it was", INSTANCE_SHOWN),
         does: Does::Deregister,
     },
     Method {
         name: "registry.delete",
         summary: "The same as registry.deregister",
         params: &[SERVICE, INSTANCE, TRANSPORT, ONLY],
-        result: ("instance", "the instance as it was"),
+        result: answered("instance", "the instance as it was", INSTANCE_SHOWN),
         does: Does::Deregister,
     },
     Method {
         name: "registry.get",
         summary: "One instance, with what it hides",
         params: &[SERVICE, INSTANCE, TRANSPORT],
-        result: ("instance", "the instance"),
+        result: answered("instance", "the instance", INSTANCE_SHOWN),
         does: Does::Get,
     },
     Method {
@@ -127,56 +135,60 @@ pub(super) const METHODS: &[Method] = &[
             PICK,
             WAIT,
         ],
-        result: ("page", "instances, the revision, and a cursor where there may be more"),
+        result: answered("page", "instances, the revision, and a cursor where there may be more", PAGE),
         does: Does::List,
     },
     Method {
         name: "registry.lookup",
         summary: "Where to connect to: only what is served, the lowest priority first",
         params: &[SERVICE, INSTANCES, TAG, TXT, SOURCE, LIMIT, CURSOR, VERSION, PICK, WAIT],
-        result: ("page", "instances, the revision, and a cursor where there may be more"),
+        result: answered("page", "instances, the revision, and a cursor where there may be more", PAGE),
         does: Does::Lookup,
     },
     Method {
         name: "registry.waitFor",
         summary: "The same as soon as there is something, within 15s or what is told; else not-registered",
         params: &[SERVICE, WAIT, INSTANCES, TAG, TXT, SOURCE, LIMIT, VERSION, PICK],
-        result: ("page", "instances, one at least"),
+        result: answered("page", "instances, one at least", PAGE),
         does: Does::WaitFor,
     },
     Method {
         name: watch::METHOD,
         summary: "Over a WebSocket: what comes, changes and goes, as notifications of the events of GET /v1/watch",
         params: &[optional("service", TEXT), SINCE, INSTANCES, STATUS, TAG, TXT, SOURCE, VERSION, SERVED],
-        result: ("subscription", "its number, which notifications have beside the event (subscription, result)"),
+        result: answered(
+            "subscription",
+            "its number, which notifications have beside the event (subscription, result)",
+            NUMBERED,
+        ),
         does: Does::Watch,
     },
     Method {
         name: "registry.unwatch",
         summary: "Ends a watch",
         params: &[needed("subscription", r#"{"type": "integer"}"#)],
-        result: ("ended", "whether there was such a watch"),
+        result: answered("ended", "whether there was such a watch", TRUTH),
         does: Does::Unwatch,
     },
     Method {
         name: "registry.reload",
         summary: "Reads the files of services and the configuration again, for who calls on the registry's machine",
         params: &[],
-        result: ("reloaded", "as POST /v1/reload answers"),
+        result: answered("reloaded", "as POST /v1/reload answers", RELOADED),
         does: Does::Reload,
     },
     Method {
         name: "registry.ping",
         summary: "Whether the registry answers",
         params: &[],
-        result: ("pong", "\"pong\""),
+        result: answered("pong", "\"pong\"", PONG),
         does: Does::Ping,
     },
     Method {
         name: "rpc.discover",
         summary: "This list, as OpenRPC has it",
         params: &[],
-        result: ("OpenRPC Schema", "an OpenRPC document"),
+        result: answered("OpenRPC Schema", "an OpenRPC document", OPENRPC),
         does: Does::Discover,
     },
 ];
@@ -229,6 +241,22 @@ const TEXT: &str = r#"{"type": "string"}"#;
 const TEXTS: &str = r#"{"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}"#;
 const NUMBER: &str = r#"{"type": "integer", "minimum": 0, "maximum": 65535}"#;
 const OBJECT: &str = r#"{"type": "object"}"#;
+
+const INSTANCE_SHOWN: &str = r##"{"$ref": "#/components/schemas/Instance"}"##;
+const HEARTBEAT: &str = r##"{"$ref": "#/components/schemas/Heartbeat"}"##;
+/// The same of what a session may own.
+const INSTANCE_HELD: &str = r##"{"$ref": "#/components/schemas/InstanceOfSession"}"##;
+const HEARTBEAT_HELD: &str = r##"{"$ref": "#/components/schemas/HeartbeatOfSession"}"##;
+const PAGE: &str = r##"{"$ref": "#/components/schemas/Page"}"##;
+const RELOADED: &str = r##"{"$ref": "#/components/schemas/Reloaded"}"##;
+const NUMBERED: &str = r#"{"type": "integer", "minimum": 1}"#;
+const TRUTH: &str = r#"{"type": "boolean"}"#;
+const PONG: &str = r#"{"const": "pong"}"#;
+const OPENRPC: &str = r#"{"type": "object", "required": ["openrpc", "info", "methods", "components"]}"#;
+
+const fn answered(name: &'static str, description: &'static str, schema: &'static str) -> Answered {
+    Answered { name, description, schema }
+}
 
 const fn needed(name: &'static str, schema: &'static str) -> Param {
     Param { name, required: true, schema }

@@ -12,7 +12,7 @@ use super::message::Outcome;
 use super::params::{only, take};
 
 /// The lease of what goes with its session.
-const SESSION: &str = "session";
+pub(super) const SESSION: &str = "session";
 
 /// One operation, and how it is answered.
 pub(super) struct Write {
