@@ -238,18 +238,25 @@ fn the_plexus_door_answers_every_mistake_and_goes_on() {
         ("registry.delete", json!({"nmae": "hub"})),
         ("registry.ping", json!([null])),
         ("registry.reload", json!([1])),
-        ("registry_register", json!(["hub", "10.0.0.7", 0])),
-        ("registry-hub.call", json!({"method": 7})),
-        ("registry-hub.call", json!({"method": "list", "params": 7})),
     ] {
         let reply = hub.call(&call(1, method, &params));
         assert_eq!(reply["error"]["code"], -32602, "{method} {params}: {reply}");
     }
-    // A call within a call fails as an item.
-    let reply = hub.call(&call(2, "registry-hub.call", &json!(["register", ["hub", "10.0.0.7", 0]])));
-    let item = hub.hear()["params"].take();
-    assert_eq!((&item["subscription"], &item["result"]["type"]), (&reply["result"], &json!("error")));
-    assert_eq!(item["result"]["code"], "port-zero");
+    // A subscription fails as an item.
+    for (method, params, code) in [
+        ("registry_register", json!(["hub", "10.0.0.7", 0]), "port-zero"),
+        ("registry_list", json!(["yes"]), "wrong-type"),
+        ("registry_reload", json!([1]), "too-many"),
+        ("registry-hub.call", json!(["register", ["hub", "10.0.0.7", 0]]), "port-zero"),
+        ("registry-hub.call", json!({"method": 7}), "missing-field"),
+        ("registry-hub.call", json!({"method": "list", "params": 7}), "wrong-type"),
+        ("registry-hub.call", json!([1, 2, 3]), "too-many"),
+    ] {
+        let reply = hub.call(&call(2, method, &params));
+        let item = hub.hear()["params"].take();
+        assert_eq!((&item["subscription"], &item["result"]["type"]), (&reply["result"], &json!("error")), "{reply}");
+        assert_eq!(item["result"]["code"], code, "{method} {params}");
+    }
     is_as_it_was(&portolan);
 }
 

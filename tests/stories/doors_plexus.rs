@@ -144,8 +144,20 @@ fn the_other_spellings_answer_with_items_that_end() {
     let failed = client.call("registry-hub.call", &json!({"method": "registry.teleport"}));
     let items = failed["items"].as_array().unwrap();
     assert_eq!((items.len(), &items[0]["type"], &items[0]["recoverable"]), (1, &json!("error"), &json!(false)));
-    assert_eq!(client.call("registry_teleport", &json!([])), json!({"error": -32601}));
-    assert_eq!(client.call("registry_get", &json!([])), json!({"error": -32602}));
+    // Errors are items as well: its clients index the result of the reply, and read until the last item.
+    for (method, params, code) in [
+        ("registry_get", json!([]), "missing-field"),
+        ("registry_register", json!(["hub", "10.0.0.7", 0]), "port-zero"),
+        ("registry_update", json!({"name": "hub", "colour": "red"}), "unknown-parameter"),
+        ("registry-hub.call", json!({"params": []}), "missing-field"),
+    ] {
+        let failed = client.call(method, &params);
+        let item = &failed["items"][0];
+        assert_eq!((&item["type"], &item["code"]), (&json!("error"), &json!(code)), "{method} {params}: {failed}");
+    }
+    let mut socket = WebSocket::open(portolan.http, "/");
+    let unknown = socket.call(&json!({"jsonrpc": "2.0", "method": "registry_teleport", "id": 1}));
+    assert_eq!(unknown["error"]["code"], -32601, "there is nothing to subscribe to");
 }
 
 #[test]

@@ -23,15 +23,15 @@ async def talk(url):
 async def outcome(socket, number, method):
     reply = json.loads(await socket.recv())
     assert reply["id"] == number, reply
-    if "error" in reply:
-        return {"error": reply["error"]["code"]}
     if method.startswith("registry."):
-        return {"result": reply["result"]}
+        return {"error": reply["error"]["code"]} if "error" in reply else {"result": reply["result"]}
+    # Whatever becomes of the call, its items tell.
+    subscription = reply["result"]
     items = []
     while not items or items[-1]["type"] not in ("done", "error"):
         notification = json.loads(await socket.recv())
         assert "id" not in notification and notification["method"] == method, notification
-        assert notification["params"]["subscription"] == reply["result"], (notification, reply)
+        assert notification["params"]["subscription"] == subscription, (notification, reply)
         items.append(notification["params"]["result"])
     for item in items:
         metadata = item["metadata"]

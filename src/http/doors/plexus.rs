@@ -151,42 +151,34 @@ impl Hub {
         match asked {
             Asked::Result(verb) => self.content(verb, params, spent).await.map(Answer::from),
             Asked::Subscription(verb) => {
-                let content = self.content(verb, params, spent).await?;
-                Ok(self.told(&method, [item(&format!("registry.{}", verb.name), &content), done()]))
+                let content = self.content(verb, params, spent).await;
+                Ok(self.told(&method, &format!("registry.{}", verb.name), content))
             }
             Asked::Call => {
-                let mut params = params.named(&["method", "params"])?;
-                let inner = take(&mut params, "params")?.unwrap_or(Json::Null);
-                let Some(Json::Text(called)) = take(&mut params, "method")? else {
-                    return Err(Problem::new(Kind::MissingField, "`method` is missing, or no text"));
+                let (dotted, content) = match called(params) {
+                    Ok((dotted, inner)) => match Asked::of(&dotted) {
+                        Some(Asked::Result(verb)) => (dotted, self.content(verb, inner, spent).await),
+                        _ => (dotted, Err(Problem::new(Kind::NoSuchMethod, "there is no such method of the registry"))),
+                    },
+                    Err(problem) => (String::new(), Err(problem)),
                 };
-                let inner = match inner {
-                    Json::Null => Params::None,
-                    Json::Array(values) => Params::ByPosition(values),
-                    Json::Object(members) => Params::ByName(members),
-                    _ => return Err(Problem::new(Kind::WrongType, "`params` is neither an array nor an object")),
-                };
-                let dotted = if called.contains('.') { called } else { format!("registry.{called}") };
-                let content = match Asked::of(&dotted) {
-                    Some(Asked::Result(verb)) => self.content(verb, inner, spent).await,
-                    _ => Err(Problem::new(Kind::NoSuchMethod, "there is no such method of the registry")),
-                };
-                Ok(match content {
-                    Ok(content) => self.told(&method, [item(&dotted, &content), done()]),
-                    Err(problem) => self.told(&method, [failed(&problem)]),
-                })
+                Ok(self.told(&method, &dotted, content))
             }
             Asked::Info => {
                 let info = json!({"backend": HUB, "version": env!("CARGO_PKG_VERSION")});
-                Ok(self.told(&method, [item(&method, &info), done()]))
+                Ok(self.told(&method, &method, Ok(info)))
             }
             Asked::Unsubscribe => Ok(Value::Bool(true).into()),
         }
     }
 
-    /// A subscription with all its items.
-    fn told<const N: usize>(&self, method: &str, items: [Value; N]) -> Answer {
+    /// A subscription with all its items: also what fails is one, since its clients look for no other error.
+    fn told(&self, method: &str, content_type: &str, content: Result<Value, Problem>) -> Answer {
         let number = self.subscriptions.fetch_add(1, Ordering::Relaxed) + 1;
+        let items = match content {
+            Ok(content) => vec![item(content_type, &content), done()],
+            Err(problem) => vec![failed(&problem)],
+        };
         let notification = |item| {
             let params = json!({"subscription": number, "result": item});
             json!({"jsonrpc": "2.0", "method": method, "params": params})
@@ -309,6 +301,21 @@ impl Hub {
             [fault, ..] => error(&fault.to_string()),
         })
     }
+}
+
+/// The method that is called, dotted, and its params.
+fn called(params: Params) -> Result<(String, Params), Problem> {
+    let mut params = params.named(&["method", "params"])?;
+    let inner = match take(&mut params, "params")?.unwrap_or(Json::Null) {
+        Json::Null => Params::None,
+        Json::Array(values) => Params::ByPosition(values),
+        Json::Object(members) => Params::ByName(members),
+        _ => return Err(Problem::new(Kind::WrongType, "`params` is neither an array nor an object")),
+    };
+    let Some(Json::Text(called)) = take(&mut params, "method")? else {
+        return Err(Problem::new(Kind::MissingField, "`method` is missing, or no text"));
+    };
+    Ok((if called.contains('.') { called } else { format!("registry.{called}") }, inner))
 }
 
 fn changed(event: &str, applied: &Applied) -> Value {
