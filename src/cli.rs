@@ -18,6 +18,7 @@ mod history;
 mod list;
 mod log;
 mod lookup;
+mod named;
 mod output;
 mod register;
 mod reload;

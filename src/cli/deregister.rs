@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::Registry;
 use super::failure::Failure;
+use super::named::Named;
 use super::output;
 
 /// Take an instance away; exits with 1 if it was not registered.
@@ -12,15 +12,8 @@ use super::output;
 /// What mDNS says of the same name is not touched, and may surface.
 #[derive(Debug, Args)]
 pub(super) struct Deregister {
-    /// auth, _auth._tcp or @scope/name.
-    service: String,
-    /// Its name, as list shows it.
-    instance: String,
     #[command(flatten)]
-    registry: Registry,
-    /// Print the outcome as JSON.
-    #[arg(long)]
-    json: bool,
+    named: Named,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,15 +23,16 @@ struct Outcome {
 
 impl Deregister {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let deregistered = self.registry.client()?.deregister(&self.service, &self.instance).await?;
-        if self.json {
+        let Named { service, instance, registry, json } = self.named;
+        let deregistered = registry.client()?.deregister(&service, &instance).await?;
+        if json {
             output::json(&Outcome { deregistered })?;
         } else if deregistered {
-            output::line(&format!("deregistered {} of {}", self.instance, self.service))?;
+            output::line(&format!("deregistered {instance} of {service}"))?;
         }
         if deregistered {
             return Ok(());
         }
-        Err(Failure::Nothing(format!("{} of {} is not registered", self.instance, self.service)))
+        Err(Failure::Nothing(format!("{instance} of {service} is not registered")))
     }
 }

@@ -4,30 +4,24 @@ use clap::Args;
 
 use crate::api::Flip;
 
-use super::Registry;
 use super::failure::Failure;
+use super::named::Named;
 use super::output;
 
 /// Tell when an instance came, went and changed its status, and why; exits with 1 if nothing is known of it.
 #[derive(Debug, Args)]
 pub(super) struct History {
-    /// auth, _auth._tcp or @scope/name.
-    service: String,
-    /// Its name.
-    instance: String,
     #[command(flatten)]
-    registry: Registry,
-    /// Print all that is known, as JSON.
-    #[arg(long)]
-    json: bool,
+    named: Named,
 }
 
 impl History {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Some(history) = self.registry.client()?.history(&self.service, &self.instance).await? else {
-            return Err(Failure::Nothing(format!("nothing is known of {} of {}", self.instance, self.service)));
+        let Named { service, instance, registry, json } = self.named;
+        let Some(history) = registry.client()?.history(&service, &instance).await? else {
+            return Err(Failure::Nothing(format!("nothing is known of {instance} of {service}")));
         };
-        if self.json {
+        if json {
             output::json(&history)?;
         } else {
             let rows: Vec<_> = history.flips.iter().map(row).collect();
