@@ -186,28 +186,10 @@ impl Http {
         identity: Identity,
         stop: CancellationToken,
     ) {
-        let guard = guard::Guard::new(&self.config, &terms.zones, neighbours.tokens.clone());
-        let edge = Arc::new(Edge {
-            registry,
-            terms,
-            neighbours,
-            guard,
-            audit: Audit::default(),
-            scraping: Turn::default(),
-            explaining: Turn::default(),
-            counting: Turn::default(),
-            listing: Mutex::default(),
-            looking: Turn::default(),
-            rounds: Rounds::default(),
-            waiters: self.waiters,
-            surveying: Turn::default(),
-            requests: self.requests,
-            watchers: self.watchers,
-            claims: Arc::default(),
-            openapi: OnceLock::new(),
-            config: self.config,
-            stop,
-        });
+        let Self { config, requests, waiters, watchers, .. } = self;
+        let edge = Edge::new(config, registry, terms, neighbours, stop);
+        // Those whose metrics are named.
+        let edge = Arc::new(Edge { waiters, requests, watchers, ..edge });
         let acceptor = identity.acceptor(ALPN);
         let logged = |routes: Router, log: &AccessLog| {
             routes.layer(middleware::from_fn_with_state(log.clone(), access_log::log))
@@ -265,6 +247,33 @@ struct Edge {
     openapi: OnceLock<Bytes>,
     config: Config,
     stop: CancellationToken,
+}
+
+impl Edge {
+    /// Before anybody has asked anything.
+    fn new(config: Config, registry: Registry, terms: Terms, neighbours: Neighbours, stop: CancellationToken) -> Self {
+        Self {
+            guard: guard::Guard::new(&config, &terms.zones, neighbours.tokens.clone()),
+            registry,
+            terms,
+            neighbours,
+            audit: Audit::default(),
+            scraping: Turn::default(),
+            explaining: Turn::default(),
+            counting: Turn::default(),
+            listing: Mutex::default(),
+            looking: Turn::default(),
+            rounds: Rounds::default(),
+            waiters: wait::places(),
+            surveying: Turn::default(),
+            requests: Requests::new(),
+            watchers: Arc::new(Watchers::new(config.watchers)),
+            claims: Arc::default(),
+            openapi: OnceLock::new(),
+            config,
+            stop,
+        }
+    }
 }
 
 /// Every path, and in which manner its requests are met. GET routes answer HEAD, too.

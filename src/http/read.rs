@@ -123,18 +123,11 @@ mod tests {
     use std::path::Path;
     use std::pin::Pin;
 
-    use tokio::sync::Mutex;
     use tokio_util::sync::CancellationToken;
 
-    use super::super::audit::Audit;
-    use super::super::pick::Rounds;
-    use super::super::turn::Turn;
-    use super::super::wait;
-    use super::super::watch::Watchers;
-    use super::super::{Config, NameServer, Neighbours, Reloader, guard};
+    use super::super::{Config, NameServer, Neighbours, Reloader};
     use super::*;
     use crate::api::{Explained, FileFault, Json, Registration, Reloaded, Terms};
-    use crate::http::metrics::Requests;
     use crate::registry::{self, Condition, Operation, Registry};
     use crate::service::{DomainName, Origin, Reach, Source};
     use crate::store::{self, Store};
@@ -172,34 +165,13 @@ mod tests {
         let (registry, writer) = Registry::open(&settings, opened, &Snapshot::new(&zone, &[])).unwrap();
         let stop = CancellationToken::new();
         let writing = tokio::spawn(writer.run(stop.clone()));
-        let config = Config::default();
-        let guard = guard::Guard::new(&config, &terms.zones, Keyring::default());
-        let edge = Edge {
-            registry,
-            terms,
-            neighbours: Neighbours {
-                name_server: Arc::new(Silent),
-                reloader: Arc::new(Silent),
-                tokens: Keyring::default(),
-                metrics: Arc::default(),
-            },
-            guard,
-            audit: Audit::default(),
-            scraping: Turn::default(),
-            explaining: Turn::default(),
-            counting: Turn::default(),
-            listing: Mutex::default(),
-            looking: Turn::default(),
-            rounds: Rounds::default(),
-            waiters: wait::places(),
-            surveying: Turn::default(),
-            requests: Requests::new(),
-            watchers: Arc::new(Watchers::new(config.watchers)),
-            claims: Arc::default(),
-            openapi: std::sync::OnceLock::new(),
-            config,
-            stop: stop.clone(),
+        let neighbours = Neighbours {
+            name_server: Arc::new(Silent),
+            reloader: Arc::new(Silent),
+            tokens: Keyring::default(),
+            metrics: Arc::default(),
         };
+        let edge = Edge::new(Config::default(), registry, terms, neighbours, stop.clone());
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);
