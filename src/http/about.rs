@@ -55,17 +55,18 @@ pub(super) async fn health() -> &'static str {
 }
 
 /// `GET /readyz`: writes are taken and saved. A file that is not taken in is told of, and no reason to send nobody here;
-/// strangers get to know how many there are.
+/// strangers get to know how many there are, and nothing of what the store is made of.
 pub(super) async fn readiness(State(edge): State<Arc<Edge>>, principal: Principal) -> Result<String, Refused> {
     if edge.stop.is_cancelled() {
         return Err(Problem::new(Kind::ShuttingDown, "the registry is shutting down").into());
     }
     if let Some(error) = edge.registry.store_error() {
-        return Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {error}")).into());
+        let why = if edge.shows_faults_to(&principal) { error } else { "the log says why".to_owned() };
+        return Err(Problem::new(Kind::StoreFailed, format!("the last change was not saved: {why}")).into());
     }
     let faults = edge.neighbours.reloader.faults();
     let mut text = "ready\n".to_owned();
-    if edge.shows_files_to(&principal) {
+    if edge.shows_faults_to(&principal) {
         for fault in faults.iter() {
             let _ = writeln!(text, "not taken in: {fault}");
         }

@@ -30,13 +30,13 @@ pub(super) async fn reload(State(edge): State<Arc<Edge>>, principal: Principal) 
 
 impl Edge {
     /// Whether somebody may know of paths and what is wrong with files: this machine and admins, whoever else may write.
-    pub(super) fn shows_files_to(&self, principal: &Principal) -> bool {
+    pub(super) fn shows_faults_to(&self, principal: &Principal) -> bool {
         principal.is_here() && self.config.loopback_writes || principal.grant.is_admin()
     }
 
     /// For those alone, since the answer has paths.
     pub(super) async fn reload(&self, principal: &Principal) -> Result<Reloaded, Problem> {
-        if !self.shows_files_to(principal) {
+        if !self.shows_faults_to(principal) {
             let kind = if principal.grant.name().is_some() { Kind::OutOfScope } else { Kind::AnonymousWrite };
             let detail = "files are read again only for who asks on this machine, or shows a token with admin = true";
             let problem = Problem::new(kind, detail);

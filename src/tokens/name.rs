@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::secret::PREFIX;
+
 /// Octets, at most: as many as a label.
 const LENGTH_MAX: usize = 63;
 
@@ -15,8 +17,14 @@ pub struct TokenName(Arc<str>);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no name of a token; give 1 to {LENGTH_MAX} of A-Z, a-z, 0-9, hyphen, underscore and dot")]
-pub struct NameError(String);
+pub enum NameError {
+    /// Spaces, and what is no ASCII, would not survive a log.
+    #[error("{0:?} is no name of a token; give 1 to {LENGTH_MAX} of A-Z, a-z, 0-9, hyphen, underscore and dot")]
+    Malformed(String),
+    /// Somebody mixed up the two. It is not repeated.
+    #[error("this is a token, not its name; take it out of here, and make another one with `portolan token new`")]
+    Secret,
+}
 
 impl TokenName {
     /// As text.
@@ -34,9 +42,17 @@ impl TryFrom<String> for TokenName {
     type Error = NameError;
 
     fn try_from(text: String) -> Result<Self, NameError> {
+        // A name stands in logs and lists.
+        if text.contains(PREFIX) {
+            return Err(NameError::Secret);
+        }
         let is_plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
         let is_short = (1..=LENGTH_MAX).contains(&text.len());
-        if is_plain && is_short { Ok(Self(text.into())) } else { Err(NameError(text.chars().take(80).collect())) }
+        if is_plain && is_short {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Malformed(text.chars().take(80).collect()))
+        }
     }
 }
 

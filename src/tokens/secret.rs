@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
 /// What a token begins with, so that people, and programs that look for lost secrets, know it for one.
-const PREFIX: &str = "portolan_";
+pub(super) const PREFIX: &str = "portolan_";
 /// Random octets of a token.
 const OCTETS: usize = 32;
 /// What a hash begins with.

@@ -223,10 +223,14 @@ impl SmallDisk {
 
     /// A registry with its data on this disk.
     fn start(&self) -> Portolan {
+        self.launch().start()
+    }
+
+    fn launch(&self) -> Launch {
         tool("nsenter");
         let holder = self.holder.id().to_string();
         let enter = ["nsenter", "-t", &holder, "-U", "-m", "--preserve-credentials"];
-        Launch::new().under(enter).data_dir(self.directory.path()).start()
+        Launch::new().under(enter).data_dir(self.directory.path())
     }
 
     fn filler(&self) -> PathBuf {
@@ -277,7 +281,8 @@ fn a_full_disk_fails_writes_while_all_else_goes_on_and_heals_without_a_restart()
 
     assert!(is_served(&portolan, "a0"));
     portolan.heartbeat(&registration(0));
-    assert_eq!(portolan.get("/readyz").status, 503);
+    let ready = portolan.get("/readyz").expect(503).json();
+    assert!(ready["detail"].as_str().unwrap().contains("no space is left"), "{ready}");
     wait_until("the dead leave DNS", PATIENCE, || (!is_served(&portolan, "brief")).then_some(()));
 
     disk.clear();
@@ -294,12 +299,14 @@ fn a_restart_on_a_full_disk_answers_all_the_same() {
     portolan.heartbeat(&registration);
     disk.fill();
     portolan.kill();
-    let portolan = disk.start();
+    // Where whoever is here may be anybody.
+    let portolan = disk.launch().env("PORTOLAN_HTTP_LOOPBACK_WRITES", "false").start();
     assert!(is_served(&portolan, "a1"));
-    wait_until("it says so", PATIENCE, || (portolan.get("/readyz").status == 503).then_some(()));
+    let ready = || Some(portolan.get("/readyz")).filter(|ready| ready.status == 503);
+    let ready = wait_until("it says so", PATIENCE, ready).json();
+    assert_eq!(ready["detail"], "the last change was not saved: the log says why");
     disk.clear();
     wait_until("it is ready", PATIENCE, || (portolan.get("/readyz").status == 200).then_some(()));
-    portolan.heartbeat(&registration);
 }
 
 #[test]

@@ -185,8 +185,10 @@ fn a_token_in_the_place_of_its_hash_is_repeated_nowhere() {
         ("hash", format!("Bearer {secret}")),
         ("hash", format!("sha256:{random}")),
         ("write", format!("Bearer {secret}")),
+        ("name", secret.clone()),
     ] {
-        let mistake = format!("[[token]]\nname = \"ci\"\n{field} = [\n  {text:?},\n]\n");
+        let name = if field == "name" { "" } else { "name = \"ci\"\n" };
+        let mistake = format!("[[token]]\n{name}{field} = [\n  {text:?},\n]\n");
         for mistake in [mistake.clone(), mistake.replace(['\"', '\n'], "").replace("[[token]]", "[[token]]\n")] {
             fs::write(tokens.file(), &mistake).unwrap();
             let output = portolan.cli(&["reload"]).output().unwrap();
@@ -200,7 +202,12 @@ fn a_token_in_the_place_of_its_hash_is_repeated_nowhere() {
             }
         }
     }
-    let logged = || portolan.log().matches("is not taken in").count() >= 4;
+    let hash = format!("sha256:{}", "0".repeat(64));
+    fs::write(tokens.file(), format!("[[token]]\nname = {secret:?}\nhash = {hash:?}\nadmin = true\n")).unwrap();
+    let output = cli(&["config", "check", tokens.file().to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("line 2: this is a token, not its name") && !said.contains(random), "{said}");
+    let logged = || portolan.log().matches("is not taken in").count() >= 5;
     wait_until("all is logged", PATIENCE, || logged().then_some(()));
     assert!(!portolan.log().contains(random), "{}", portolan.log());
 }
