@@ -190,7 +190,6 @@ fn who_sends_or_fetches_too_much_at_once_every_door_tells_in_its_words() {
     let list = json!({"jsonrpc": "2.0", "method": "registry.list", "params": [], "id": 7});
     servreg(&portolan.post("/api", &locate), 503, "busy");
     calls(&portolan.post("/rpc", &list), 503, "busy");
-    problem(&portolan.get("/registro/1.0/apps"), 503, "busy");
     drop(answers);
     wait_until("there is room again", PATIENCE, || {
         let reply = portolan.post("/api", &locate).expect(200).json();
