@@ -6,8 +6,8 @@
 //! `manner` of its route, `guard` turns away what a foreign web page or another machine may not do, and tells who asks
 //! (`principal`); `request` reads what a request says; `audit` tells of who changed what, and `access_log` of all that
 //! was asked; `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`,
-//! `history`, `doh`, `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn`
-//! where that takes long; `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the
+//! `history`, `doh`, `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` or in
+//! `pieces` where that takes long; `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the
 //! answers. What an instance is in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
@@ -37,6 +37,7 @@ mod octets;
 mod openapi;
 mod pages;
 mod pick;
+mod pieces;
 mod places;
 mod principal;
 mod protocol;
