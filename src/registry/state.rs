@@ -75,6 +75,19 @@ impl State {
         self.slots.range::<_, InstanceId>((from, Bound::Unbounded)).map(|slot| (slot.id(), slot))
     }
 
+    /// Every identity of a service over any transport from `after` on (exclusive), with what declares it.
+    pub fn of_service(
+        &self,
+        service: &ServiceType,
+        after: Option<&InstanceId>,
+    ) -> impl Iterator<Item = (&InstanceId, &Slot)> {
+        let first = service.over_any_transport().next().unwrap_or_else(|| service.clone());
+        let from = after.map_or_else(|| Bound::Included(first_of(&first)), |after| Bound::Excluded(after.clone()));
+        let listed = self.slots.range((from, Bound::Unbounded)).map(|slot| (slot.id(), slot));
+        let is_of_it = move |id: &InstanceId| first.service().eq_ignore_ascii_case(id.service_type().service());
+        listed.take_while(move |(id, _)| is_of_it(id))
+    }
+
     /// Every identity of one service type.
     pub fn of_type(&self, service_type: &ServiceType) -> impl Iterator<Item = (&InstanceId, &Slot)> {
         self.all_of_type(service_type).filter(|(id, _)| !id.is_declaration())

@@ -1,6 +1,8 @@
 //! Who comes from Registro with its clients as they are: apps and their instances, below `/registro/1.0`.
 
-use std::io::Write;
+use std::collections::HashSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::Barrier;
 use std::thread;
@@ -50,6 +52,41 @@ fn a_heartbeat_loses_nothing_that_somebody_changes_meanwhile() {
         let shown = portolan.get(&format!("/v1/instances/auth/{id}")).json();
         assert_eq!((&shown["weight"], &shown["status"]), (&json!(7), &json!("up")), "round {round}: {shown}");
     }
+}
+
+#[test]
+fn apps_are_shown_whole_however_many_instances_there_are_and_those_who_take_none_cost_little() {
+    let portolan = Portolan::start(&[]);
+    for from in (0..12_000).step_by(1000) {
+        let item = |n| json!({"service": "auth", "instance": format!("a{n}"), "port": 80, "host": "10.0.0.7"});
+        portolan.post("/v1/heartbeat", &(from..from + 1000).map(item).collect()).expect(200);
+    }
+    portolan.heartbeat(&json!({"service": "auth", "transport": "udp", "instance": "u", "port": 81}));
+    portolan.heartbeat(&json!({"service": "zoo", "instance": "z", "port": 82}));
+    send(&portolan, "POST", "", &json!({"name": "none"}));
+    send(&portolan, "POST", "", &json!({"name": "service.1"}));
+    let all = get(&portolan, "");
+    let apps = all["applications"].as_array().unwrap();
+    let names: Vec<_> = apps.iter().map(|app| app["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["auth", "none", "service.1", "zoo"]);
+    let ids: HashSet<_> = apps[0]["instances"].as_array().unwrap().iter().map(|shown| shown["id"].clone()).collect();
+    assert_eq!(ids.len(), 12_001);
+    for app in apps {
+        assert_eq!(get(&portolan, &format!("/{}", app["name"].as_str().unwrap())), *app);
+    }
+
+    let before = portolan.resident();
+    let _deaf: Vec<_> = (0..100)
+        .map(|_| {
+            let mut deaf = TcpStream::connect(portolan.http).unwrap();
+            deaf.write_all(format!("GET {APPS} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
+            // It has begun.
+            deaf.read_exact(&mut [0; 12]).unwrap();
+            deaf
+        })
+        .collect();
+    let grown = portolan.resident().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} octets are kept for them");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! Unlike Registro, who restarts under the same id after it went `down` or was deleted is registered anew; there it
 //! met a 409 for ten minutes.
 
+mod app;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::{JsonSchema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, schema};
 use crate::http::Edge;
+use crate::http::pieces;
 use crate::http::principal::Principal;
 use crate::http::request::{Document, InPath};
 use crate::http::respond::{self, Refused, problem_of};
@@ -25,9 +28,9 @@ use crate::registry::{Condition, Operation, Refusal, State as Published};
 use crate::service::{
     self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status,
 };
-use crate::tokens::Grant;
 
-use super::{SHOWN_MAX, of_any_transport, of_types, reached_at, too_many};
+use self::app::{App, Applications, Shown, Writing, shown};
+use super::of_any_transport;
 
 /// What all paths begin with.
 const BASE: &str = "/registro/1.0/";
@@ -79,32 +82,6 @@ impl IntoResponse for Rejected {
     }
 }
 
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroApps")]
-struct Applications {
-    applications: Vec<App>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroApp")]
-struct App {
-    name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    instances: Vec<Shown>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroInstance")]
-struct Shown {
-    id: String,
-    ip: String,
-    port: u16,
-    status: Status,
-    /// Unix seconds.
-    #[serde(rename = "lastRenewal")]
-    last_renewal: u64,
-}
-
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "RegistroNewApp")]
 struct NewApp {
@@ -125,12 +102,8 @@ struct NewInstance {
 }
 
 /// `GET /registro/1.0/apps`
-pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>, principal: Principal) -> Answer {
-    let state = edge.registry.state();
-    // To show all takes a look at all.
-    let sender = principal.sender;
-    let applications = edge.surveying.take(sender, move || all(&state, &principal.grant)).await??;
-    Ok(respond::document(StatusCode::OK, &Applications { applications }))
+pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>, principal: Principal) -> Response {
+    pieces::answer(&edge, Writing::all(edge.registry.state(), principal.grant)).await
 }
 
 /// `POST /registro/1.0/apps`
@@ -167,8 +140,10 @@ pub(in crate::http) async fn app(
 ) -> Answer {
     let (state, service_type) = (edge.registry.state(), service_type(&name)?);
     principal.check_read(&service_type)?;
-    let app = one(&state, &service_type)?.ok_or_else(|| no_such_app(&name))?;
-    Ok(respond::document(StatusCode::OK, &app))
+    if !is_known(&state, &service_type) {
+        return Err(no_such_app(&name).into());
+    }
+    Ok(pieces::answer(&edge, Writing::one(state, service_type)).await)
 }
 
 /// `DELETE /registro/1.0/apps/{app}`: it is declared no more. Registro itself forgets no app.
@@ -332,46 +307,4 @@ fn no_such_app(name: &str) -> Problem {
 /// Whether a service has instances over either transport, or is declared.
 fn is_known(state: &Published, over_tcp: &ServiceType) -> bool {
     over_tcp.over_any_transport().any(|wanted| state.knows(&wanted))
-}
-
-fn one(state: &Published, over_tcp: &ServiceType) -> Result<Option<App>, Problem> {
-    let types: Vec<_> = over_tcp.over_any_transport().collect();
-    let instances = of_types(state, &types).map(|(_, slot)| slot.effective());
-    Ok(gathered(state.declaration(over_tcp).into_iter().chain(instances))?.pop())
-}
-
-fn all(state: &Published, grant: &Grant) -> Result<Vec<App>, Problem> {
-    let shown = state.with_declarations(None).filter(|(id, _)| grant.may_read(id.service_type()));
-    gathered(shown.map(|(_, slot)| slot.effective()))
-}
-
-/// Apps of instances that are in the order of their services.
-fn gathered<'a>(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Result<Vec<App>, Problem> {
-    let mut apps: Vec<App> = Vec::new();
-    let mut last: Option<&str> = None;
-    for (count, instance) in instances.enumerate() {
-        if count >= SHOWN_MAX {
-            return Err(too_many("instances"));
-        }
-        let service = instance.id().service_type().service();
-        if !last.is_some_and(|last| last.eq_ignore_ascii_case(service)) {
-            apps.push(App { name: instance.registration.service_name().to_owned(), instances: Vec::new() });
-        }
-        last = Some(service);
-        if let Some(app) = apps.last_mut().filter(|_| !instance.id().is_declaration()) {
-            app.instances.push(shown(instance));
-        }
-    }
-    Ok(apps)
-}
-
-fn shown(instance: &Instance) -> Shown {
-    let registration = &instance.registration;
-    Shown {
-        id: registration.instance_name().to_owned(),
-        ip: reached_at(instance),
-        port: registration.port.get(),
-        status: instance.status(),
-        last_renewal: instance.renewed_at().0 / 1000,
-    }
 }

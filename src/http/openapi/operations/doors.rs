@@ -44,7 +44,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[json(200, "Apps with their instances", "RegistroApps")],
-        problems: &[EVERY, &[Kind::TooMany]],
+        problems: &[EVERY],
         ..door("get", "/registro/1.0/apps", "listApps", "Registro: list apps")
     },
     Operation {
@@ -56,7 +56,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         parameters: &["path.app"],
         answers: &[json(200, "The app with its instances", "RegistroApp")],
-        problems: &[EVERY, ADDRESSED, &[Kind::NotRegistered, Kind::TooMany]],
+        problems: &[EVERY, ADDRESSED, &[Kind::NotRegistered]],
         ..door("get", "/registro/1.0/apps/{app}", "getApp", "Registro: one app")
     },
     Operation {
