@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use thiserror::Error;
 
-use super::address::Address;
+use super::inquiry::Inquiry;
 
 /// From one check to the next, at least: more often than that a service says it itself.
 pub(crate) const INTERVAL_SHORTEST: Duration = Duration::from_secs(1);
@@ -27,9 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const FAILURES: u16 = 3;
 /// Failures in a row, at most.
 pub(crate) const FAILURES_MOST: u16 = 100;
-/// Octets of what is asked for, at most.
-pub(crate) const TARGET_MAX: usize = 255;
-
 /// How an instance is checked. What came of it is a [`Check`](super::Check).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -37,29 +31,6 @@ pub struct Probe {
     interval: Duration,
     timeout: Duration,
     failures: u16,
-}
-
-/// What is done to the port of the instance. Written `tcp`, `/health` or `http://web.example/health`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inquiry {
-    /// A connection is made.
-    Tcp,
-    /// It is asked over HTTP, and has to answer with 2xx.
-    Http {
-        /// The host that it is called by; its address and port without one.
-        host: Option<Box<str>>,
-        /// Path and query.
-        path: Box<str>,
-    },
-}
-
-/// Where checks may go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// Anywhere: for what an administrator wrote down.
-    Anywhere,
-    /// To addresses within these networks; to those of this machine alone only at the word of somebody on it.
-    Within(Arc<[IpNet]>),
 }
 
 /// Why something is no check.
@@ -192,150 +163,9 @@ impl Probe {
     }
 }
 
-impl Inquiry {
-    /// Reads a path or a URL, and the port that it names. That its host is only what the instance is called by, and
-    /// that its port is the instance's, is for whoever knows the instance to see to.
-    pub fn http(target: &str) -> Result<(Self, Option<u16>), ProbeError> {
-        if target.len() > TARGET_MAX {
-            return Err(ProbeError::TargetLength(target.len()));
-        }
-        if target.starts_with("https://") {
-            return Err(ProbeError::Tls);
-        }
-        let (host, port, path) = match target.strip_prefix("http://") {
-            None => (None, None, target),
-            Some(rest) => {
-                let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                let (host, port) = split_authority(authority).ok_or(ProbeError::Target)?;
-                (Some(host.into()), port, path)
-            }
-        };
-        let path = if path.starts_with('/') || host.is_none() { path.to_owned() } else { format!("/{path}") };
-        // What else a URL may not have would be sent as it is, and none of it ends the line that it stands in.
-        let is_plain = |octet: u8| octet.is_ascii_graphic() && !br##""#<>\^`{|}"##.contains(&octet);
-        if !path.starts_with('/') || !path.bytes().all(is_plain) {
-            return Err(ProbeError::Target);
-        }
-        Ok((Self::Http { host, path: path.into() }, port))
-    }
-
-    /// The address that the host is, where it is one.
-    pub fn address(&self) -> Option<IpAddr> {
-        match self {
-            Self::Http { host: Some(host), .. } => host.trim_matches(['[', ']']).parse().ok(),
-            _ => None,
-        }
-    }
-}
-
-/// Host and port; `None` where they are none, or where there is more.
-fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
-    let bracketed = authority.starts_with('[');
-    let (host, port) = match authority.rsplit_once(':').filter(|(host, _)| !bracketed || host.ends_with(']')) {
-        Some((host, port)) => (host, Some(port.parse().ok()?)),
-        None => (authority, None),
-    };
-    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-._".contains(&octet);
-    let is_host = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(is_name),
-    };
-    is_host.then_some((host, port))
-}
-
-impl FromStr for Inquiry {
-    type Err = ProbeError;
-
-    /// Takes no port: what is written has none.
-    fn from_str(text: &str) -> Result<Self, ProbeError> {
-        match text {
-            "tcp" => Ok(Self::Tcp),
-            target => match Self::http(target)? {
-                (inquiry, None) => Ok(inquiry),
-                (_, Some(_)) => Err(ProbeError::Target),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Inquiry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp => f.write_str("tcp"),
-            Self::Http { host: None, path } => f.write_str(path),
-            Self::Http { host: Some(host), path } => write!(f, "http://{host}{path}"),
-        }
-    }
-}
-
-impl Reach {
-    /// Whether a check may go to `address`, at the word of `sender`.
-    pub fn allows(&self, address: Address, sender: IpAddr) -> Result<(), ProbeError> {
-        let address = address.get();
-        if *self != Self::Anywhere && address.is_loopback() && !sender.to_canonical().is_loopback() {
-            return Err(ProbeError::Loopback(address));
-        }
-        if self.has(address) { Ok(()) } else { Err(ProbeError::Network(address)) }
-    }
-
-    /// The same without a look at who asks: that was looked at when it was registered.
-    pub fn has(&self, address: IpAddr) -> bool {
-        match self {
-            Self::Anywhere => true,
-            Self::Within(networks) => networks.iter().any(|network| network.contains(&address)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_a_path_or_a_url_and_is_written_as_it_is_read() {
-        for (text, written, port) in [
-            ("/", "/", None),
-            ("/health?deep=1&x=%20", "/health?deep=1&x=%20", None),
-            ("http://web.example", "http://web.example/", None),
-            ("http://web.example:8080?x", "http://web.example/?x", Some(8080)),
-            ("http://[::1]:80/h", "http://[::1]/h", Some(80)),
-            ("http://10.0.0.1/h", "http://10.0.0.1/h", None),
-        ] {
-            let (inquiry, named) = Inquiry::http(text).unwrap();
-            assert_eq!((inquiry.to_string().as_str(), named), (written, port), "{text}");
-            assert_eq!(written.parse(), Ok(inquiry), "{text}");
-        }
-        assert_eq!("tcp".parse(), Ok(Inquiry::Tcp));
-    }
-
-    #[test]
-    fn a_target_is_no_way_to_say_something_else() {
-        for text in [
-            "",
-            "health",
-            "/a b",
-            "/a\r\nHost: x",
-            "/a\n",
-            "/é",
-            "/#a",
-            "//\u{7f}",
-            "http://",
-            "http:///x",
-            "http://a@b/",
-            "http://a:b@c/",
-            "http://a:99999/",
-            "http://a b/",
-            "http://[::1/",
-            "http://[a]/",
-            "http://a\r\nX: y/",
-            "ftp://a/",
-            "HTTP://a/",
-        ] {
-            assert_eq!(Inquiry::http(text), Err(ProbeError::Target), "{text:?}");
-        }
-        assert_eq!(Inquiry::http("https://a/"), Err(ProbeError::Tls));
-        assert_eq!(Inquiry::http(&format!("/{}", "a".repeat(255))), Err(ProbeError::TargetLength(256)));
-    }
 
     #[test]
     fn a_check_is_made_within_bounds() {
@@ -355,18 +185,5 @@ mod tests {
         ] {
             assert_eq!(probe(interval, timeout, failures).unwrap_err().0, field);
         }
-    }
-
-    #[test]
-    fn this_machine_is_checked_only_at_the_word_of_somebody_on_it() {
-        let address = |text: &str| Address::new(text.parse().unwrap()).unwrap();
-        let sender = |text: &str| text.parse().unwrap();
-        let reach = Reach::Within(["10.0.0.0/8", "127.0.0.0/8"].map(|text| text.parse().unwrap()).into());
-        assert_eq!(reach.allows(address("10.1.1.1"), sender("192.0.2.1")), Ok(()));
-        assert_eq!(reach.allows(address("127.0.0.1"), sender("::ffff:127.0.0.1")), Ok(()));
-        assert!(matches!(reach.allows(address("127.0.0.1"), sender("10.0.0.1")), Err(ProbeError::Loopback(_))));
-        assert!(matches!(reach.allows(address("::1"), sender("::1")), Err(ProbeError::Network(_))));
-        assert!(matches!(reach.allows(address("192.0.2.1"), sender("192.0.2.1")), Err(ProbeError::Network(_))));
-        assert_eq!(Reach::Anywhere.allows(address("127.0.0.1"), sender("10.0.0.1")), Ok(()));
     }
 }
