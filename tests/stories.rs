@@ -58,6 +58,7 @@ mod stories {
     mod lease_clock;
     mod mdns;
     mod metrics;
+    mod metrics_dns;
     mod names;
     mod openapi;
     mod openrpc;

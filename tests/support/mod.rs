@@ -10,6 +10,7 @@ mod http;
 pub mod http2;
 pub mod https;
 pub mod netns;
+pub mod page;
 mod portolan;
 mod process;
 pub mod questions;
