@@ -67,12 +67,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::{DomainName, NAME_MAX};
 
+pub use additionals::{Additional, SoleHost};
 pub use answer::{Answer, Records, Remark};
 pub(crate) use chance::Chance;
 pub use glob::Globs;
 pub use lookup::Question;
 pub use place::Place;
 pub use reverse::reverse_name;
+pub(crate) use rrset::rotated;
 pub use rrset::{Name, Rdata, Rrset, rtype};
 pub use snapshot::{Sizes, Snapshot};
 pub use subject::Subject;

@@ -35,6 +35,7 @@ pub(super) struct Question<'q> {
 }
 
 impl<'a> Context<'a> {
+    #[inline]
     pub(super) fn answer(&self, question: &Question<'_>) -> Answer<'a> {
         if !question.is_of_class_in() || question.is_transfer() {
             return Answer::Refused;

@@ -53,7 +53,8 @@ impl Opt {
         if let Some(cookie) = cookie {
             opt.put_option(OPTION_COOKIE, |opt| opt.put(&cookie));
         }
-        Self { standing, least: opt.length, ..opt }
+        (opt.standing, opt.least) = (standing, opt.length);
+        opt
     }
 
     /// Adds why the answer is what it is, if there is anything to say and the client takes it.

@@ -11,9 +11,9 @@ pub(super) const HEADER: usize = 12;
 /// Opcode, and QR in front of it, in the third octet of the header.
 const QR_AND_OPCODE: u8 = 0xf8;
 const QR: u8 = 0x80;
-const TYPE_OPT: u16 = 41;
+const TYPE_OPT: u8 = 41;
 /// DO, the first of the flags of EDNS (RFC 6891 §6.1.4).
-const DNSSEC_OK: u16 = 0x8000;
+const DNSSEC_OK: u8 = 0x80;
 
 /// What a message is to us.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,22 +131,25 @@ impl<'q> Reader<'q> {
     /// Name, type and class. The name of a lone question has nothing to point to: pointers are odd.
     fn question(&mut self) -> Option<(&'q [u8], u16, u16)> {
         let start = self.0;
+        let mut last = 0;
         loop {
-            match self.take(1)? {
-                [0] => break,
-                [length @ 1..=63] => self.take(usize::from(*length))?,
+            match *start.get(last)? {
+                0 => break,
+                length @ 1..=63 => last += 1 + usize::from(length),
                 _ => return None,
-            };
+            }
         }
-        let name = start.get(..start.len() - self.0.len()).filter(|name| name.len() <= 255)?;
+        let name = self.take(last + 1).filter(|name| name.len() <= 255)?;
         Some((name, self.number()?, self.number()?))
     }
 
     /// An OPT record of version 0 with well-formed options, at the end of the message.
     fn edns(&mut self) -> Option<Edns<'q>> {
-        let (root, rtype, size) = (self.take(1)?, self.number()?, self.number()?);
-        let (version, flags, length) = (self.take(2)?, self.number()?, self.number()?);
-        if (root, rtype) != (&[0], TYPE_OPT) || version.last() != Some(&0) || self.0.len() != usize::from(length) {
+        // Of what it begins with, the extended code of a response means nothing here.
+        let (head, options) = self.0.split_first_chunk()?;
+        let [0, 0, TYPE_OPT, size0, size1, _, 0, flags, _, length0, length1] = *head else { return None };
+        self.0 = options;
+        if options.len() != usize::from(u16::from_be_bytes([length0, length1])) {
             return None;
         }
         let mut cookie = None;
@@ -158,6 +161,7 @@ impl<'q> Reader<'q> {
                 cookie?;
             }
         }
+        let size = u16::from_be_bytes([size0, size1]);
         Some(Edns { size, dnssec_ok: flags & DNSSEC_OK != 0, cookie })
     }
 }

@@ -59,6 +59,7 @@ impl Zones {
 
     /// The zone that a name in lower case is at or below, and the labels in front of it. It is the only one: no zone
     /// is within another.
+    #[inline]
     pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> Option<(&Zone, Labels<'q>)> {
         self.all.iter().find_map(|zone| Some((zone, Labels::split(name.strip_suffix(&*zone.folded)?)?)))
     }

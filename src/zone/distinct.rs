@@ -19,7 +19,7 @@ impl<'a> Distinct<'a> {
 
     /// Whether no member before has the SRV record of this one.
     pub(super) fn is_new(&mut self, member: &'a Member) -> bool {
-        let is_alone = !member.shares_host() && matches!(member.target(), Target::Label(_));
+        let is_alone = !member.shares_host() && !member.is_foreign();
         is_alone || self.0.is_new(Record(member))
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Labels<'q> {
 
 impl<'q> Labels<'q> {
     /// `None` where the octets do not end with a label: the zone's name was found within one.
+    #[inline]
     pub(super) fn split(octets: &'q [u8]) -> Option<Self> {
         let mut split = [&octets[..0]; DEPTH + 1];
         let (mut rest, mut count) = (octets, 0);

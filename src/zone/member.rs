@@ -134,7 +134,12 @@ impl Member {
 
     pub(super) fn target(&self) -> Target<'_> {
         let octets = &self.0.slice[self.target_at()..self.label_at()];
-        if self.head().is_foreign { Target::Foreign(octets) } else { Target::Label(octets) }
+        if self.is_foreign() { Target::Foreign(octets) } else { Target::Label(octets) }
+    }
+
+    /// Whether its host is elsewhere.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.head().is_foreign
     }
 
     /// The host label with its length in front, where the host is one of the zone.

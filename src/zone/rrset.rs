@@ -57,7 +57,7 @@ pub enum Rdata<'a> {
     /// Of NS and PTR.
     Name(Name<'a>),
     /// Priority, weight and port as on the wire, and the target, which is never compressed (RFC 2782).
-    Srv(&'a [u8], Name<'a>),
+    Srv(&'a [u8; 6], Name<'a>),
     /// Primary, mailbox; serial, refresh, retry, expire, minimum.
     Soa(Name<'a>, Name<'a>, [u32; 5]),
 }
@@ -141,8 +141,9 @@ impl<'a> Rrset<'a> {
 }
 
 /// All of them, beginning with the one that `seed` picks.
-pub(super) fn rotated<T>(all: &[T], seed: usize) -> impl Iterator<Item = &T> {
-    let (before, after) = all.split_at(if all.is_empty() { 0 } else { seed % all.len() });
+#[inline]
+pub(crate) fn rotated<T>(all: &[T], seed: usize) -> impl Iterator<Item = &T> {
+    let (before, after) = all.split_at(if all.len() < 2 { 0 } else { seed % all.len() });
     after.iter().chain(before)
 }
 
@@ -164,6 +165,7 @@ impl Host {
 
 impl Data<'_> {
     /// Whether addresses are none.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Data::A(all) => all.is_empty(),
@@ -178,10 +180,12 @@ impl Data<'_> {
 }
 
 impl Zone {
+    #[inline]
     pub(super) fn child<'a>(&'a self, labels: &'a [u8]) -> Name<'a> {
         Name([labels, &[], self.name.as_wire()])
     }
 
+    #[inline]
     pub(super) fn instance<'a>(&'a self, member: &'a Member, service: &'a Group) -> Name<'a> {
         Name([member.label(), service.labels(), self.name.as_wire()])
     }

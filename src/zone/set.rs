@@ -129,6 +129,7 @@ impl<T: Keyed> Set<T> {
     }
 
     /// All members, from one that `seed` picks around to the one before it.
+    #[inline]
     pub(super) fn iter_from(&self, seed: usize) -> Iter<'_, T> {
         let (first, at) = match self {
             Self::Small(run) => (0, if run.is_empty() { 0 } else { seed % run.len() }),

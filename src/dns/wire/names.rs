@@ -26,10 +26,7 @@ pub(super) struct Names {
 
 /// The address of a piece, and a pointer to where the message has the name from there on.
 #[derive(Clone, Copy)]
-pub(super) struct Known(usize, u16);
-
-/// What to go back to.
-pub(super) type Mark = (Known, Known, usize);
+struct Known(usize, u16);
 
 impl Names {
     pub(super) const NONE: Self =
@@ -69,12 +66,17 @@ impl Names {
         }
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        (self.last, self.middle, self.count)
-    }
-
-    pub(super) fn back_to(&mut self, mark: Mark) {
-        (self.last, self.middle, self.count) = mark;
+    /// Forgets what is at this offset or behind it. What the middle was before is not told: it is written once more.
+    #[cold]
+    pub(super) fn forget(&mut self, end: usize) {
+        let is_kept = |known: &Known| usize::from(known.1 & !POINTER) < end;
+        // Written one behind the other.
+        self.count = self.first[..self.count].partition_point(is_kept);
+        for known in [&mut self.last, &mut self.middle] {
+            if !is_kept(known) {
+                *known = Known(0, 0);
+            }
+        }
     }
 }
 
