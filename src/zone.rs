@@ -68,6 +68,7 @@ use serde::{Deserialize, Serialize};
 use crate::service::{DomainName, NAME_MAX};
 
 pub use additionals::{Additional, SoleHost};
+pub use ahead::{Ahead, Way};
 pub use answer::{Answer, Records, Remark};
 pub(crate) use chance::Chance;
 pub use glob::Globs;

@@ -96,13 +96,13 @@ impl Batch {
         headers.zip(&self.datagrams).map(|(header, datagram)| &datagram[..DATAGRAM.min(header.msg_len as usize)])
     }
 
-    /// Has `answer` replace each of the first `received`, of which it is given the length, by its reply, and sends the
-    /// replies.
+    /// Has `answer` replace each of the first `received`, of which it is given the number and the length, by its reply,
+    /// and sends the replies.
     pub(super) fn answer(
         &mut self,
         socket: BorrowedFd<'_>,
         received: usize,
-        mut answer: impl FnMut(&mut [u8; DATAGRAM], usize, SocketAddr) -> Reply,
+        mut answer: impl FnMut(usize, &mut [u8; DATAGRAM], usize, SocketAddr) -> Reply,
     ) -> Answered {
         let (mut asked, mut filled) = (0, 0);
         for n in 0..received.min(BATCH) {
@@ -116,7 +116,7 @@ impl Batch {
                 continue;
             }
             let Some(peer) = self.peers[n].as_address() else { continue };
-            let reply = answer(&mut self.datagrams[n], length, peer);
+            let reply = answer(n, &mut self.datagrams[n], length, peer);
             if reply.length == 0 {
                 continue;
             }

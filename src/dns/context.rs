@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::access::Access;
 use super::cookie::Cookies;
 use super::transport::Transport;
-use crate::zone::{self, Answer, Chance, Snapshot, rtype};
+use crate::zone::{self, Answer, Chance, Snapshot, Way, rtype};
 
 /// Class IN (RFC 1035 §3.2.4), the only one that we have data of.
 pub(super) const CLASS_IN: u16 = 1;
@@ -23,6 +23,8 @@ pub(super) struct Context<'a> {
     pub(super) transport: Transport,
     /// Where answers begin that have several records.
     pub(super) seed: usize,
+    /// How far the zone has gone the way to the answer.
+    pub(super) way: Way<'a>,
 }
 
 /// A question.
@@ -41,7 +43,7 @@ impl<'a> Context<'a> {
             return Answer::Refused;
         }
         let globs = self.access.globs(self.client.ip(), self.transport);
-        self.zone.answer(&zone::Question { name: question.name, rtype: question.rtype, globs })
+        self.zone.answer_by(self.way, &zone::Question { name: question.name, rtype: question.rtype, globs })
     }
 }
 

@@ -17,12 +17,12 @@ use super::access::Access;
 use super::context::Context;
 use super::cookie::Cookies;
 use super::message;
-use super::query::Request;
+use super::query::{self, Request};
 use super::reply::Reply;
 use super::respond::respond;
 use super::transport::Transport;
 use crate::service::{Address, Details, DomainName, Registration, Tag, Txt, registration};
-use crate::zone::{DOMAIN_MAX, Snapshot, rtype, serving, serving_in};
+use crate::zone::{DOMAIN_MAX, Snapshot, Way, rtype, serving, serving_in};
 
 const IN: u16 = 1;
 const NO_OPT: &[u8] = &[];
@@ -134,6 +134,7 @@ impl Server {
             client: ([192, 0, 2, 1], 5353).into(),
             transport,
             seed,
+            way: Way::UNKNOWN,
         }
     }
 
@@ -152,7 +153,10 @@ impl Server {
     fn respond_from(&self, transport: Transport, request: &[u8], room: usize, seed: usize) -> Vec<u8> {
         let mut buffer = vec![0; room];
         buffer[..request.len()].copy_from_slice(request);
-        let Reply { length, .. } = respond(&self.context(transport, seed), &mut buffer, request.len());
+        // Which only datagrams are, but it must make no difference to anything.
+        let way = self.zone.look_ahead([query::first(request)].into_iter()).way(0);
+        let context = Context { way, ..self.context(transport, seed) };
+        let Reply { length, .. } = respond(&context, &mut buffer, request.len());
         without_fault(&buffer[..length]).to_vec()
     }
 

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::cookie::Cookies;
 use super::message;
 use super::padding;
-use super::query::Request;
+use super::query::{self, Request};
 use super::respond::respond as respond_in_place;
 use super::transport::Transport;
 use crate::api;
@@ -22,7 +22,7 @@ use crate::service::{
     Address, Cause, Change, DomainName, Instance, LeaseLimits, Moment, Origin, Reach, Registration, Revision, Source,
     UnixMillis,
 };
-use crate::zone::{self, Snapshot};
+use crate::zone::{self, Snapshot, Way};
 
 /// Unix seconds at which every request comes.
 const NOW: u32 = 1_800_000_000;
@@ -84,13 +84,15 @@ fn reply(octets: &[u8], transport: Transport, room: usize) -> Vec<u8> {
     let client = ([192, 0, 2, 1], 5353).into();
     // Answers begin where the message's ID says.
     let seed = octets.first_chunk().map_or(0, |id| usize::from(u16::from_be_bytes(*id)));
-    let context = Context { zone: &ZONE, access, cookies, now: NOW, client, transport, seed };
+    let way = ZONE.look_ahead([query::first(octets)].into_iter()).way(0);
+    let context = Context { zone: &ZONE, access, cookies, now: NOW, client, transport, seed, way };
     let mut buffer = vec![0; room];
     buffer[..octets.len()].copy_from_slice(octets);
     let reply = respond_in_place(&context, &mut buffer, octets.len());
     assert_ne!(reply.rcode, SERVFAIL, "SERVFAIL stands for a panic");
     // What hickory cannot read may be an option that we pass over, as a client subnet without an address.
     if Message::from_vec(octets).is_ok() {
+        let context = Context { way: Way::UNKNOWN, ..context };
         let by_hickory = message::respond(&context, octets, &mut vec![0; usize::from(u16::MAX)]);
         assert_eq!(reply.rcode, by_hickory.rcode);
     }

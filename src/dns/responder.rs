@@ -14,7 +14,7 @@ use super::respond::respond;
 use super::rrl::Verdict;
 use super::transport::Transport;
 use crate::registry::Registry;
-use crate::zone::Snapshot;
+use crate::zone::{Snapshot, Way};
 
 /// Octets in front of a message that say how long it is (RFC 1035 §4.2.2).
 const LENGTH: usize = 2;
@@ -73,7 +73,7 @@ impl Responder {
         seed: usize,
     ) -> Context<'a> {
         let Self { access, cookies, .. } = self;
-        Context { zone, access, cookies, now: context::now(), client, transport, seed }
+        Context { zone, access, cookies, now: context::now(), client, transport, seed, way: Way::UNKNOWN }
     }
 }
 

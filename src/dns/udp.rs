@@ -66,10 +66,10 @@ pub(super) fn serve(
             }
         };
         let (state, began) = (registry.state(), Instant::now());
-        state.zone.look_ahead(batch.requests(received).filter_map(query::first));
+        let ahead = state.zone.look_ahead(batch.requests(received).map(query::first));
         let now = context::now();
         cookies.turn_to(now);
-        let answered = batch.answer(socket.as_fd(), received, |datagram, length, client| {
+        let answered = batch.answer(socket.as_fd(), received, |n, datagram, length, client| {
             let context = Context {
                 zone: &state.zone,
                 access,
@@ -78,6 +78,7 @@ pub(super) fn serve(
                 client,
                 transport: Transport::Udp,
                 seed: seeds.next(),
+                way: ahead.way(n),
             };
             let mut reply = respond(&context, datagram, length);
             counts.asked(Transport::Udp, &reply);

@@ -3,20 +3,23 @@
 //! In a zone of a million instances an answer goes by half a dozen places in memory that are in no cache, and each
 //! says where the next one is: most of its time it waits. So before a batch of questions is answered, the ways to all
 //! its answers are gone side by side, a step each: every step begins to read what the next one needs, and while that
-//! comes, the others take theirs. When the answers are then looked for, all is at hand.
+//! comes, the others take theirs. When the answers are then written, all is at hand.
 //!
-//! What is read ahead decides nothing: it may be too little, for odd names and large services, or in vain.
+//! An answer begins where its way has come to, if that has the name which was asked for: else, for odd names and for
+//! those that do not exist, it is looked for as ever. So a way decides nothing, and may be wrong.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
+use super::apex::{NAME_SERVER, Zone};
 use super::group::Service;
 use super::host::Host;
-use super::index::Slot;
-use super::lookup::{SHORT, TCP, UDP};
+use super::index::{Named as _, Slot};
+use super::lookup::{Found, META, SHORT, TCP, UDP};
 use super::member::Member;
 use super::rrset::rtype;
 use super::snapshot::Snapshot;
+use crate::service::{Source, split_string};
 
 /// Ways that are gone side by side, at most: as many as a batch has questions.
 const WAYS: usize = 64;
@@ -25,22 +28,32 @@ const ENTRIES: usize = 4;
 /// Instances that are looked at, at most: those of most services.
 const MEMBERS: usize = 4;
 
-/// Where the way to an answer has come to.
-#[derive(Clone, Copy)]
-enum Way<'a> {
-    End,
+/// How far the ways to the answers of a batch were gone.
+#[derive(Debug)]
+pub struct Ahead<'a>([Way<'a>; WAYS]);
+
+/// How far the way to one answer was gone.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a>(Step<'a>);
+
+/// Where a way has come to, in this zone.
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Lost,
     /// To a service type whose labels have this hash.
-    Type(u32, Wanted),
+    Type(u32, Wanted, &'a Zone),
     /// To a host whose label has this hash.
-    Host(u32),
+    Host(u32, &'a Zone),
     /// The type is among these, if it is there.
-    TypeAmong(u32, Wanted, &'a [Slot<Arc<Service>>]),
-    HostAmong(u32, &'a [Slot<Host>]),
-    Service(&'a Service, Wanted),
+    TypeAmong(u32, Wanted, &'a Zone, &'a [Slot<Arc<Service>>]),
+    HostAmong(u32, &'a Zone, &'a [Slot<Host>]),
+    /// Here, unless another name has the same hash.
+    AtType(&'a Service, Wanted, &'a Zone),
+    AtHost(&'a Host, &'a Zone),
 }
 
 /// What of a service type's instances is wanted.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Wanted {
     /// SRV records and addresses, which lie at the beginning.
     Targets,
@@ -53,47 +66,94 @@ impl Wanted {
     }
 }
 
+impl<'a> Ahead<'a> {
+    /// How far the way to the answer of this question of the batch was gone.
+    pub fn way(&self, n: usize) -> Way<'a> {
+        self.0.get(n).copied().unwrap_or(Way::UNKNOWN)
+    }
+}
+
 impl Snapshot {
     /// Has what these questions find read from memory, of the first 64: names in wire form with their root label, and
     /// types.
-    pub fn look_ahead<'q>(&self, questions: impl Iterator<Item = (&'q [u8], u16)>) {
-        let mut all = [Way::End; WAYS];
+    #[inline]
+    pub fn look_ahead<'q>(&self, questions: impl Iterator<Item = Option<(&'q [u8], u16)>>) -> Ahead<'_> {
+        let mut ahead = Ahead([Way::UNKNOWN; WAYS]);
         let mut count = 0;
-        for (way, (name, rtype)) in all.iter_mut().zip(questions) {
-            *way = self.way(name, rtype);
+        for (way, question) in ahead.0.iter_mut().zip(questions) {
+            way.0 = question.and_then(|(name, rtype)| self.first_step(name, rtype)).unwrap_or(Step::Lost);
             count += 1;
         }
-        let ways = &mut all[..count];
-        for way in ways.iter_mut() {
-            *way = way.to_entries(self);
+        let ways = &mut ahead.0[..count];
+        for Way(step) in ways.iter_mut() {
+            *step = step.to_entries(self);
         }
-        ways.iter().for_each(Way::read_entries);
-        for way in ways.iter_mut() {
-            *way = way.to_value();
+        for Way(step) in ways.iter() {
+            step.read_entries();
         }
-        ways.iter().for_each(Way::read_members);
+        for Way(step) in ways.iter_mut() {
+            *step = step.to_value();
+        }
+        for Way(step) in ways.iter() {
+            step.read_members();
+        }
+        ahead
     }
 
     /// The beginning of the way to what a question for this name finds.
-    fn way(&self, name: &[u8], rtype: u16) -> Way<'_> {
+    fn first_step(&self, name: &[u8], rtype: u16) -> Option<Step<'_>> {
         let mut buffer = [0; SHORT];
-        let Some(folded) = buffer.get_mut(..name.len()) else { return Way::End };
+        let folded = buffer.get_mut(..name.len())?;
         folded.copy_from_slice(name);
         folded.make_ascii_lowercase();
-        let Some((_, labels)) = self.fixed.enclosing(folded) else { return Way::End };
-        match labels.as_slice() {
-            [label] => Way::Host(self.hosts.hash(label)),
-            [before @ .., _, TCP | UDP] => Way::Type(self.types.hash(labels.from(before.len())), Wanted::by(rtype)),
-            _ => Way::End,
+        let (zone, labels) = self.fixed.above(folded)?;
+        let (first, mut rest) = split_string(labels)?;
+        if rest.is_empty() {
+            return (first != NAME_SERVER).then(|| Step::Host(self.hosts.hash(labels), zone));
+        }
+        // Of the last two labels.
+        let mut service = labels;
+        loop {
+            let (label, behind) = split_string(rest)?;
+            if behind.is_empty() {
+                let is_type = matches!(label, TCP | UDP) && service != META;
+                return is_type.then(|| Step::Type(self.types.hash(service), Wanted::by(rtype), zone));
+            }
+            (service, rest) = (rest, behind);
         }
     }
 }
 
 impl<'a> Way<'a> {
-    fn to_entries(self, zone: &'a Snapshot) -> Self {
+    /// Not at all.
+    pub const UNKNOWN: Self = Self(Step::Lost);
+
+    /// What is at this name, and its zone, if the way has come to it.
+    #[inline]
+    pub(super) fn end(self, name: &[u8]) -> Option<(Found<'a>, &'a Zone)> {
+        match self.0 {
+            Step::AtType(service, _, zone) => {
+                let front = before(before(name, zone.folded())?, service.all.labels())?;
+                if front.is_empty() {
+                    return Some((Found::Group(&service.all, service), zone));
+                }
+                let (label, []) = split_string(front)? else { return None };
+                Some((Found::Instance(service.all.members.get(&label[1..])?, service), zone))
+            }
+            Step::AtHost(host, zone) => {
+                let is_it = before(name, zone.folded())?.eq_ignore_ascii_case(host.name());
+                (is_it && host.source() == Some(Source::ALL[0])).then_some((Found::Host(host), zone))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Step<'a> {
+    fn to_entries(self, snapshot: &'a Snapshot) -> Self {
         match self {
-            Self::Type(hash, wanted) => Self::TypeAmong(hash, wanted, zone.types.near(hash)),
-            Self::Host(hash) => Self::HostAmong(hash, zone.hosts.near(hash)),
+            Self::Type(hash, wanted, zone) => Self::TypeAmong(hash, wanted, zone, snapshot.types.near(hash)),
+            Self::Host(hash, zone) => Self::HostAmong(hash, zone, snapshot.hosts.near(hash)),
             other => other,
         }
     }
@@ -101,36 +161,46 @@ impl<'a> Way<'a> {
     fn read_entries(&self) {
         match self {
             Self::TypeAmong(.., entries) => read_lines(entries),
-            Self::HostAmong(_, entries) => read_lines(entries),
+            Self::HostAmong(.., entries) => read_lines(entries),
             _ => {}
         }
     }
 
     fn to_value(self) -> Self {
         match self {
-            Self::TypeAmong(hash, wanted, entries) => match with_hash(entries, hash) {
+            Self::TypeAmong(hash, wanted, zone, entries) => match with_hash(entries, hash) {
                 Some(service) => {
                     black_box((service.place, service.all.members.len()));
-                    Self::Service(service, wanted)
+                    Self::AtType(service, wanted, zone)
                 }
-                None => Self::End,
+                None => Self::Lost,
             },
-            Self::HostAmong(hash, entries) => {
-                if let Some(Host::Sole(member)) = with_hash(entries, hash) {
-                    read(member, Wanted::Targets);
+            Self::HostAmong(hash, zone, entries) => match with_hash(entries, hash) {
+                Some(host) => {
+                    if let Host::Sole(member) = host {
+                        read(member, Wanted::Targets);
+                    }
+                    Self::AtHost(host, zone)
                 }
-                Self::End
-            }
+                None => Self::Lost,
+            },
             other => other,
         }
     }
 
     fn read_members(&self) {
-        if let Self::Service(service, wanted) = self {
+        if let Self::AtType(service, wanted, _) = self {
             black_box(service.all.labels().first());
             service.all.members.iter().take(MEMBERS).for_each(|member| read(member, *wanted));
         }
     }
+}
+
+/// What is in front of this end, in any case.
+#[inline]
+fn before<'q>(name: &'q [u8], end: &[u8]) -> Option<&'q [u8]> {
+    let (front, back) = name.split_at_checked(name.len().checked_sub(end.len())?)?;
+    back.eq_ignore_ascii_case(end).then_some(front)
 }
 
 fn read_lines<V>(entries: &[Slot<V>]) {
@@ -164,17 +234,15 @@ mod tests {
     /// How far it is to what a name is asked for.
     fn goes(zone: &Snapshot, name: &str) -> &'static str {
         let name: DomainName = name.parse().unwrap();
-        let mut way = zone.way(name.as_wire(), rtype::SRV).to_entries(zone);
-        way.read_entries();
-        way = match way {
-            Way::HostAmong(hash, entries) => return with_hash(entries, hash).map_or("nowhere", |_| "host"),
-            other => other.to_value(),
-        };
-        way.read_members();
-        match way {
-            Way::Service(..) => "service",
-            Way::End => "nowhere",
-            _ => "on the way",
+        let ahead = zone.look_ahead([None, Some((name.as_wire(), rtype::SRV))].into_iter());
+        assert!(matches!(ahead.way(0).0, Step::Lost) && matches!(ahead.way(WAYS).0, Step::Lost));
+        match (ahead.way(1).0, ahead.way(1).end(name.as_wire())) {
+            (Step::AtType(..), Some((Found::Group(..), _))) => "type",
+            (Step::AtType(..), Some((Found::Instance(..), _))) => "instance",
+            (Step::AtType(..), None) => "near",
+            (Step::AtHost(..), Some((Found::Host(_), _))) => "host",
+            (Step::Lost, None) => "nowhere",
+            other => panic!("{name}: {:?}", other.0),
         }
     }
 
@@ -182,9 +250,10 @@ mod tests {
     fn the_way_of_a_question_ends_where_its_answer_is() {
         let zone = serving((0..500).map(|n| registration(&format!("s{n}"), &format!("i{n}"), &format!("h{n}"))));
         for n in 0..500 {
-            assert_eq!(goes(&zone, &format!("_S{n}._tcp.registry.local")), "service");
-            assert_eq!(goes(&zone, &format!("i{n}._s{n}._tcp.Registry.local")), "service");
-            assert_eq!(goes(&zone, &format!("_blue._sub._s{n}._tcp.registry.local")), "service");
+            assert_eq!(goes(&zone, &format!("_S{n}._tcp.registry.local")), "type");
+            assert_eq!(goes(&zone, &format!("I{n}._s{n}._tcp.Registry.local")), "instance");
+            assert_eq!(goes(&zone, &format!("_blue._sub._s{n}._tcp.registry.local")), "near");
+            assert_eq!(goes(&zone, &format!("other._s{n}._tcp.registry.local")), "near");
             assert_eq!(goes(&zone, &format!("H{n}.registry.local")), "host");
         }
         for name in ["_s500._tcp.registry.local", "h500.registry.local", "registry.local", "example.org", "."] {
@@ -197,7 +266,7 @@ mod tests {
         let zone = serving([registration("auth", "a1", "web1")]);
         let long = [&[63; 64][..], &[63; 64], &[63; 64], &[62; 63]].concat();
         let names = [&b""[..], b"\0", b"\x01", b"\xff", b"\x08registry\x05local\0", &long];
-        zone.look_ahead(names.into_iter().map(|n| (n, 1)).cycle().take(10 * WAYS));
+        zone.look_ahead(names.into_iter().map(|n| Some((n, 1))).cycle().take(10 * WAYS));
         zone.look_ahead(std::iter::empty());
     }
 }

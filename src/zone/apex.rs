@@ -63,11 +63,23 @@ impl Zones {
     pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> Option<(&Zone, Labels<'q>)> {
         self.all.iter().find_map(|zone| Some((zone, Labels::split(name.strip_suffix(&*zone.folded)?)?)))
     }
+
+    /// The zone that a name in lower case ends with, and what is in front: labels, unless the zone's name was found
+    /// within one.
+    #[inline]
+    pub(super) fn above<'q>(&self, name: &'q [u8]) -> Option<(&Zone, &'q [u8])> {
+        self.all.iter().find_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
+    }
 }
 
 impl Zone {
     fn new(name: &DomainName) -> Self {
         Self { name: name.clone(), folded: name.as_wire().to_ascii_lowercase().into() }
+    }
+
+    /// Wire form in lower case.
+    pub(super) fn folded(&self) -> &[u8] {
+        &self.folded
     }
 }
 

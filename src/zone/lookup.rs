@@ -3,6 +3,7 @@
 //! First the name alone decides what is there, then the type picks from it: so a name that exists never becomes
 //! NXDOMAIN for the type that was asked (RFC 2308 §2.2).
 
+use super::ahead::Way;
 use super::answer::{Answer, Records, Remark};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::{Cut, Globs, Matches};
@@ -22,7 +23,7 @@ use crate::service::{LABEL_MAX, NAME_MAX, Source};
 pub(super) const TCP: &[u8] = b"\x04_tcp";
 pub(super) const UDP: &[u8] = b"\x04_udp";
 const SUBTYPES: &[u8] = b"\x04_sub";
-const META: &[u8] = b"\x07_dns-sd\x04_udp";
+pub(super) const META: &[u8] = b"\x07_dns-sd\x04_udp";
 /// Where clients look for ways to change the zone or to be told of changes: names that exist without records
 /// while there are none (RFC 9665 §10.4, RFC 8765 §6.1).
 const OFFERS: [&[u8]; 3] = [b"\x0a_dnssd-srp\x04_tcp", b"\x0e_dnssd-srp-tls\x04_tcp", b"\x0d_dns-push-tls\x04_tcp"];
@@ -97,6 +98,15 @@ impl Snapshot {
         }
     }
 
+    /// The same, by the way that was gone ahead.
+    #[inline]
+    pub fn answer_by<'a>(&'a self, way: Way<'a>, question: &Question<'_>) -> Answer<'a> {
+        match way.end(question.name) {
+            Some((found, zone)) => self.answer_of(found, question, zone),
+            None => self.answer(question),
+        }
+    }
+
     fn answer_in(&self, question: &Question<'_>, buffer: &mut [u8]) -> Answer<'_> {
         let Some(folded) = buffer.get_mut(..question.name.len()) else { return Answer::Refused };
         folded.copy_from_slice(question.name);
@@ -107,13 +117,15 @@ impl Snapshot {
         match self.find(&labels, question.globs) {
             None => Answer::NxDomain(self.negative(zone)),
             Some(found) if found.is_unfinished(question.rtype) => Answer::Unfinished,
-            Some(found) => {
-                let (place, remark) = (found.place(), found.remark());
-                match self.rrset(found, question.rtype, zone) {
-                    None => Answer::NoData(self.negative(zone), place, remark),
-                    Some(answer) => Answer::Records(Records { answer, place, remark, snapshot: self }),
-                }
-            }
+            Some(found) => self.answer_of(found, question, zone),
+        }
+    }
+
+    fn answer_of<'a>(&'a self, found: Found<'a>, question: &Question<'_>, zone: &'a Zone) -> Answer<'a> {
+        let (place, remark) = (found.place(), found.remark());
+        match self.rrset(found, question.rtype, zone) {
+            None => Answer::NoData(self.negative(zone), place, remark),
+            Some(answer) => Answer::Records(Records { answer, place, remark, snapshot: self }),
         }
     }
 
