@@ -1,9 +1,10 @@
 //! JSON-RPC 2.0: the registry's methods over HTTP (`POST /rpc`) and over a WebSocket (`GET /ws`).
 //!
-//! `message` has the envelopes, to the letter of the specification, `socket` takes them over a WebSocket, and `spent` says
-//! when a batch has been answered enough; doors to other registries use all three with methods of their own. `methods` is the table of ours: `caller` does what they say with
-//! what `params` tell (`write`, `look`), and `discover` describes them. With a WebSocket comes a `session`, which may own
-//! instances (`claims`) and be told of changes (`watch`).
+//! `message` has the envelopes, to the letter of the specification, `socket` takes them over a WebSocket, and `spent`
+//! says when a batch has been answered enough; doors to other registries use all three with methods of their own.
+//! `methods` is the table of ours. A `caller` has each understood as a `task`, of what `params` tell, and done (`write`,
+//! `look`); `discover` describes them. Over a WebSocket callers may own instances (`owner`, among the `claims` of all) and
+//! be told of changes (`watch`).
 //!
 //! It is a method that writes, not a request, so the guard asks here who may.
 //!
@@ -18,9 +19,9 @@ mod message;
 mod methods;
 mod owner;
 mod params;
-mod session;
 mod socket;
 mod spent;
+mod task;
 mod watch;
 mod write;
 
@@ -62,7 +63,7 @@ pub struct Config {
 
 /// `POST /rpc`
 pub(super) async fn call(State(edge): State<Arc<Edge>>, principal: Principal, request: Request) -> Response {
-    let caller = Caller { edge: Arc::clone(&edge), principal, session: None };
+    let caller = Caller::new(&edge, principal);
     let reply = posted(&caller, &edge, request).await;
     reply.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response())
 }
