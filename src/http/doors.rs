@@ -10,14 +10,10 @@ pub(super) mod servreg;
 
 use std::net::IpAddr;
 
-use crate::api::{Kind, Problem};
 use crate::http::Edge;
 use crate::http::principal::Principal;
 use crate::registry::{Applied, Condition, Operation, Refusal, Slot, State};
 use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType};
-
-/// What one answer shows, at most, where there are no pages.
-const SHOWN_MAX: usize = 10_000;
 
 impl Edge {
     /// Registers for who has no session.
@@ -29,12 +25,6 @@ impl Edge {
     ) -> Result<Applied, Refusal> {
         self.apply(principal, Operation::Register { registration, origin: Origin::api(), condition }).await
     }
-}
-
-/// Refuses to show so much.
-fn too_many(what: &str) -> Problem {
-    let detail = format!("there are more than {SHOWN_MAX} {what}; GET /v1/instances lists them in pages");
-    Problem::new(Kind::TooMany, detail)
 }
 
 /// Where something is: who says that it listens everywhere is where it calls from.

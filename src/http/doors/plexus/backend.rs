@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::api::{self, Kind, Problem, Txt};
-use crate::http::doors::{SHOWN_MAX, of_any_transport, reached_at, too_many};
+use crate::http::doors::{of_any_transport, reached_at};
 use crate::registry::State as Published;
 use crate::service::{ForeignNameError, ID, Instance, InstanceId, InstanceName, NAME, Origin, ServiceType, Source};
 use crate::tokens::Grant;
 
+/// Backends of one list, at most: it is one message, and has no pages.
+const SHOWN_MAX: usize = 10_000;
 /// Instances of a service that one of them is chosen from, at most.
 const LOOKED_MAX: usize = 1000;
 
@@ -134,7 +136,8 @@ pub(super) fn all(state: &Published, grant: &Grant, active_only: bool) -> Result
     let mut listed: Vec<_> =
         effective.filter(|instance| !active_only || instance.is_served()).take(SHOWN_MAX + 1).collect();
     if listed.len() > SHOWN_MAX {
-        return Err(too_many("backends"));
+        let detail = format!("there are more than {SHOWN_MAX} backends; GET /v1/instances lists them in pages");
+        return Err(Problem::new(Kind::TooMany, detail));
     }
     listed.sort_by_key(|instance| std::cmp::Reverse(instance.registered_at.0));
     Ok(listed.into_iter().map(|instance| Backend::of(instance)).collect())
