@@ -6,7 +6,8 @@
 //! Unlike Registro, who restarts under the same id after it went `down` or was deleted is registered anew; there it
 //! met a 409 for ten minutes.
 
-mod app;
+mod wire;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
-use schemars::{JsonSchema, SchemaGenerator};
-use serde::Deserialize;
 
-use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt, schema};
+use crate::api::{Kind, LeaseWish, Problem, Registration, ReportedStatus, Txt};
 use crate::http::Edge;
 use crate::http::pieces;
 use crate::http::principal::Principal;
@@ -29,8 +28,12 @@ use crate::service::{
     self, ForeignNameError, Instance, InstanceId, InstanceName, Lease, Origin, Reported, ServiceType, Status,
 };
 
-use self::app::{App, Applications, Shown, Writing, shown};
 use super::of_any_transport;
+
+use wire::{App, NewApp, NewInstance, shown};
+use writing::Writing;
+
+pub(in crate::http) use wire::{describe_answers, describe_bodies};
 
 /// What all paths begin with.
 const BASE: &str = "/registro/1.0/";
@@ -66,39 +69,10 @@ pub(in crate::http) fn refuse(problem: Problem) -> Response {
     Rejected::from(problem).into_response()
 }
 
-/// Adds what the door answers with.
-pub(in crate::http) fn describe_answers(generator: &mut SchemaGenerator) {
-    let _ = (generator.subschema_for::<Applications>(), generator.subschema_for::<Shown>());
-}
-
-/// Adds what the door is sent.
-pub(in crate::http) fn describe_bodies(generator: &mut SchemaGenerator) {
-    let _ = (generator.subschema_for::<NewApp>(), generator.subschema_for::<NewInstance>());
-}
-
 impl IntoResponse for Rejected {
     fn into_response(self) -> Response {
         Refused::from(self.0).into_response()
     }
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "RegistroNewApp")]
-struct NewApp {
-    #[schemars(length(min = 1, max = 250), regex(pattern = schema::NO_CONTROLS), extend("format" = "attribute-text"))]
-    name: String,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "RegistroNewInstance")]
-struct NewInstance {
-    #[schemars(length(min = 1, max = 250), regex(pattern = schema::NO_CONTROLS), extend("format" = "attribute-text"))]
-    id: String,
-    /// An address, or a host.
-    #[schemars(regex(pattern = "^[0-9A-Za-z.:-]+$"), extend("format" = "host"))]
-    ip: String,
-    #[schemars(range(min = 1))]
-    port: u16,
 }
 
 /// `GET /registro/1.0/apps`

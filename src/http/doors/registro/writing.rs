@@ -1,54 +1,14 @@
-//! Apps and their instances, as Registro shows them.
-//!
-//! It has no pages, and its clients know of none: an answer is as long as there are instances, and is written in pieces.
+//! Apps with all their instances, in pieces: Registro has no pages, and its clients know of none, so an answer is as long
+//! as there are instances.
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::http::doors::reached_at;
 use crate::http::pieces::{EXAMINED_AT_ONCE, PIECE, Written, put};
 use crate::registry::{Slot, State};
-use crate::service::{Instance, InstanceId, ServiceType, Status};
+use crate::service::{Instance, InstanceId, ServiceType};
 use crate::tokens::Grant;
 
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroApps")]
-pub(super) struct Applications {
-    applications: Vec<App>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroApp")]
-pub(super) struct App {
-    pub(super) name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) instances: Vec<Shown>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RegistroInstance")]
-pub(super) struct Shown {
-    id: String,
-    ip: String,
-    port: u16,
-    status: Status,
-    /// Unix seconds.
-    #[serde(rename = "lastRenewal")]
-    last_renewal: u64,
-}
-
-pub(super) fn shown(instance: &Instance) -> Shown {
-    let registration = &instance.registration;
-    Shown {
-        id: registration.instance_name().to_owned(),
-        ip: reached_at(instance),
-        port: registration.port.get(),
-        status: instance.status(),
-        last_renewal: instance.renewed_at().0 / 1000,
-    }
-}
+use super::wire::shown;
 
 /// Apps that are being written.
 pub(super) struct Writing {
