@@ -8,7 +8,8 @@
 //! `[[service]]` tables stand in the file of settings and in `services.d/*.toml` beside it, `[[backend]]` tables in the
 //! file of the Plexus registry. Each file is an origin of its own, and the registry is told what a file holds, no more:
 //! what comes into it is added, what changes is changed, what goes is taken away. A file with a mistake changes
-//! nothing, from its first line to its last: what it held before stays, and the mistake is told by line.
+//! nothing, from its first line to its last: what it held before stays, and the mistake is told by line. So does one
+//! that became empty, for a while: it may be about to be written.
 //!
 //! The kernel says when to look. Every few seconds there is a look in any case, since there are file systems that say
 //! nothing, and directories that come later.
@@ -21,6 +22,7 @@ mod ledger;
 mod places;
 mod read;
 mod watch;
+mod written;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -40,6 +42,7 @@ use crate::registry::Registry;
 use following::Following;
 use ledger::Ledger;
 use places::Places;
+use written::Written;
 
 pub use read::{Wrong, count_in_settings, line_at};
 
@@ -81,8 +84,11 @@ pub struct Reloads {
     faults: Arc<ArcSwap<Vec<FileFault>>>,
 }
 
-/// Reads all settings again: those that differ from what the server runs with, or why they are refused.
-pub struct Reread(Box<dyn Fn() -> Result<Vec<String>, FileFault> + Send + Sync>);
+/// Reads all settings again, with the text of their file: those that differ from what the server runs with, or why they
+/// are refused.
+pub struct Reread(Box<Reading>);
+
+type Reading = dyn Fn(&str) -> Result<Vec<String>, FileFault> + Send + Sync;
 
 /// What registrations from files are held to, and where what names no address is.
 #[derive(Debug, Clone)]
@@ -118,8 +124,8 @@ impl Files {
         let Self { places, calls, reloads } = self;
         let ground = Arc::new(Ground { terms, here });
         let (places, reread) = (Arc::new(places), Arc::new(reread));
-        let (ledger, restart, faults) = (Ledger::default(), Vec::new(), reloads.faults);
-        let following = Following { places, ground, reread, registry, ledger, restart, faults };
+        let (ledger, written, restart, faults) = (Ledger::default(), Written::default(), Vec::new(), reloads.faults);
+        let following = Following { places, ground, reread, registry, ledger, written, restart, faults };
         // Or the queue would never be closed.
         drop(reloads.calls);
         stop.run_until_cancelled(following.follow(calls)).instrument(info_span!("files")).await.unwrap_or_default();
@@ -128,7 +134,7 @@ impl Files {
 
 impl Reread {
     /// By `read`.
-    pub fn new(read: impl Fn() -> Result<Vec<String>, FileFault> + Send + Sync + 'static) -> Self {
+    pub fn new(read: impl Fn(&str) -> Result<Vec<String>, FileFault> + Send + Sync + 'static) -> Self {
         Self(Box::new(read))
     }
 }
@@ -136,7 +142,7 @@ impl Reread {
 impl Default for Reread {
     /// Settings that come from no file never differ.
     fn default() -> Self {
-        Self::new(|| Ok(Vec::new()))
+        Self::new(|_| Ok(Vec::new()))
     }
 }
 

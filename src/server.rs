@@ -114,10 +114,10 @@ impl Server {
         Ok(Self { dns, http, mdns, checks, files, own, tls, terms, here, reread, tokens, metrics, registry, writer })
     }
 
-    /// Whenever its files are read again, the settings are as well, by `reread`: it gives those that differ from what
-    /// the server runs with, or what is wrong with them.
+    /// Whenever its files are read again, the settings are as well, by `reread`: of the text that is in their file it
+    /// gives those that differ from what the server runs with, or what is wrong with them.
     #[must_use]
-    pub fn rereading(self, reread: impl Fn() -> Result<Vec<String>, FileFault> + Send + Sync + 'static) -> Self {
+    pub fn rereading(self, reread: impl Fn(&str) -> Result<Vec<String>, FileFault> + Send + Sync + 'static) -> Self {
         Self { reread: Reread::new(reread), ..self }
     }
 

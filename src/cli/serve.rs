@@ -121,9 +121,9 @@ fn rereading(
     running: Config,
     log: Log,
     tokens: Keyring,
-) -> impl Fn() -> Result<Vec<String>, FileFault> {
+) -> impl Fn(&str) -> Result<Vec<String>, FileFault> {
     let file = sources.file.clone().unwrap_or_default();
-    move || match sources.clone().load() {
+    move |text| match sources.clone().load_text(text) {
         Ok((config, _)) => {
             log.follow(&config);
             let count = config.token.len();

@@ -58,11 +58,16 @@ impl Sources {
     /// Those are not refused, since they may be nobody's mistake: Kubernetes sets `PORTOLAN_PORT` in every pod beside
     /// a service of that name.
     pub fn load(self) -> Result<(Config, Vec<String>), ConfigError> {
-        let file = self.file.map(|path| match read_file(&path) {
-            Ok(text) => Ok((path, text)),
-            Err(error) => Err(ConfigError::Unreadable { path, error }),
-        });
-        let file = file.transpose()?;
+        let text = match &self.file {
+            Some(path) => read_file(path).map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?,
+            None => String::new(),
+        };
+        self.load_text(&text)
+    }
+
+    /// The same where `text` is what the file has, if there is one.
+    pub fn load_text(self, text: &str) -> Result<(Config, Vec<String>), ConfigError> {
+        let file = self.file.map(|path| (path, text));
         let mut config = file.as_ref().map_or_else(|| Ok(Config::default()), |(path, text)| read_text(path, text))?;
         bounds::check_counts(&config)?;
         let known = table_of(&Config::default());
@@ -78,7 +83,7 @@ impl Sources {
         }
         config.check()?;
         if let Some((path, text)) = file {
-            config.files.settings = check_services(path, &text, &config)?;
+            config.files.settings = check_services(path, text, &config)?;
         }
         Ok((config, strangers))
     }

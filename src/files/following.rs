@@ -1,6 +1,8 @@
 //! The loop that follows the files.
 
+use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +15,7 @@ use super::ledger::Ledger;
 use super::places::{Holds, Place, Places, Seen, text};
 use super::read::{Entries, Wrong, read};
 use super::watch::Watch;
+use super::written::Written;
 use super::{Ground, Reread};
 
 /// The loop and what it owns.
@@ -22,6 +25,7 @@ pub(super) struct Following {
     pub(super) reread: Arc<Reread>,
     pub(super) registry: Registry,
     pub(super) ledger: Ledger,
+    pub(super) written: Written,
     /// Settings that were told of.
     pub(super) restart: Vec<String>,
     pub(super) faults: Arc<ArcSwap<Vec<FileFault>>>,
@@ -35,7 +39,8 @@ impl Following {
         let mut asked: Option<oneshot::Sender<Reloaded>> = None;
         loop {
             watch.follow(self.places.folders());
-            let is_due = |now: &Seen| asked.is_some() || self.ledger.is_behind() || seen.as_ref() != Some(now);
+            let is_unsettled = asked.is_some() || self.ledger.is_behind() || self.written.is_awaited();
+            let is_due = |now: &Seen| is_unsettled || seen.as_ref() != Some(now);
             if let Some(now) = self.look().await.filter(is_due) {
                 let reloaded = self.reload(&now).await;
                 seen = Some(now);
@@ -61,17 +66,19 @@ impl Following {
     /// Reads all that was seen, and has the registry hold it.
     async fn reload(&mut self, seen: &Seen) -> Reloaded {
         let (ground, reread, files) = (Arc::clone(&self.ground), Arc::clone(&self.reread), seen.places());
+        let mut written = mem::take(&mut self.written);
         let read = tokio::task::spawn_blocking(move || {
             let mut restart = Vec::new();
             let mut read = Vec::new();
             for place in files {
-                let taken = take(&place, &ground, &reread, &mut restart);
+                let taken = take(&place, &ground, &reread, &mut written, &mut restart);
                 read.push((place, taken));
             }
-            (read, restart)
+            (read, written, restart)
         });
         // After a panic nothing has changed.
-        let Ok((read, restart)) = read.await else { return Reloaded::default() };
+        let Ok((read, written, restart)) = read.await else { return Reloaded::default() };
+        self.written = written;
         let mut faults = seen.faults().to_vec();
         let mut files = Vec::new();
         let is_whole = faults.is_empty();
@@ -86,6 +93,7 @@ impl Following {
         // Where a directory cannot be read, nobody knows what is gone from it.
         if is_whole {
             self.ledger.keep(&kept);
+            self.written.keep(&kept);
         }
         let mut reloaded = self.ledger.tell(&self.registry, &mut faults).await;
         let of = |place: &Place| FileServices { file: place.file(), services: self.ledger.services(&place.name) };
@@ -111,9 +119,18 @@ impl Following {
 }
 
 /// What `place` holds. The settings beside its services are looked at, too, since a file is taken in whole.
-fn take(place: &Place, ground: &Ground, reread: &Reread, restart: &mut Vec<String>) -> Result<Entries, Wrong> {
+fn take(
+    place: &Place,
+    ground: &Ground,
+    reread: &Reread,
+    written: &mut Written,
+    restart: &mut Vec<String>,
+) -> Result<Entries, Wrong> {
+    let text = text(&place.path)?;
+    written.look(&place.name, text.is_empty(), Instant::now())?;
+    let entries = read(&text, place.holds, &ground.terms, ground.here);
     if place.holds == Holds::Settings {
-        *restart = reread.0().map_err(|FileFault { line, reason, .. }| Wrong { line, reason })?;
+        *restart = reread.0(&text).map_err(|FileFault { line, reason, .. }| Wrong { line, reason })?;
     }
-    read(&text(&place.path)?, place.holds, &ground.terms, ground.here)
+    entries
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::events::Events;
 use crate::support::tokens::Tokens;
-use crate::support::{Launch, Portolan, WebSocket, run, wait_until};
+use crate::support::{Launch, Portolan, WebSocket, replace, run, tool, wait_until};
 
 /// More than a line takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,23 +117,21 @@ fn a_log_that_was_moved_away_is_begun_anew_at_a_hang_up() {
 #[test]
 fn files_that_hang_hold_up_no_hang_up() {
     let (folder, file) = place();
-    let (settings, pipe) = (folder.path().join("portolan.toml"), folder.path().join("pipe"));
+    let settings = folder.path().join("portolan.toml");
     fs::write(&settings, "").unwrap();
-    let portolan = start(&file, &["--config", settings.to_str().unwrap()]);
-    // From now on the settings are read for as long as somebody may write more of them.
-    run(Command::new("mkfifo").arg(&pipe));
-    let writer = fs::File::options().read(true).write(true).open(&pipe).unwrap();
-    fs::rename(&pipe, &settings).unwrap();
+    // Whoever opens the settings waits for the disk.
+    let strace = tool("strace").get_program().to_owned();
+    let slow = ["-D", "-f", "-qq", "-o", "/dev/null", "-e", "inject=openat:delay_exit=5s", "-P"].map(OsStr::new);
+    let launch = Launch::new().under([&[&*strace], &slow[..], &[settings.as_os_str()]].concat());
+    let arguments = [OsStr::new("--access-log"), file.as_os_str(), OsStr::new("--config"), settings.as_os_str()];
+    let portolan = launch.args(arguments).start();
     for round in 0..5 {
         fs::rename(&file, folder.path().join(format!("access.log.{round}"))).unwrap();
         portolan.signal("HUP");
         wait_until("there is a new file", PATIENCE, || file.exists().then_some(()));
     }
-    let whole = folder.path().join("whole.toml");
-    fs::write(&whole, "[[service]]\nservice = \"auth\"\ninstance = \"a1\"\nport = 8080\n").unwrap();
-    fs::rename(&whole, &settings).unwrap();
+    replace(&settings, "[[service]]\nservice = \"auth\"\ninstance = \"a1\"\nport = 8080\n");
     portolan.get("/v1/instances/auth/a1").expect(404);
-    drop(writer);
     wait_until("they are read", PATIENCE, || (portolan.get("/v1/instances/auth/a1").status == 200).then_some(()));
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::netns::Net;
-use crate::support::{Launch, Portolan, WebSocket, python, wait_until};
+use crate::support::{Launch, Portolan, WebSocket, python, replace, wait_until};
 
 /// A loaded machine gets its time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -251,7 +251,7 @@ fn the_file_of_backends_is_followed_and_a_broken_one_changes_nothing() {
     let with = |items: &[(&str, u16)]| {
         let item =
             |(name, port): &(&str, u16)| format!("[[backend]]\nname = {name:?}\nhost = \"10.0.0.7\"\nport = {port}\n");
-        std::fs::write(&backends, items.iter().map(item).collect::<String>()).unwrap();
+        replace(&backends, items.iter().map(item).collect::<String>());
     };
     with(&[("substrate", 1), ("registry.hub:1", 2)]);
     let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
@@ -267,7 +267,7 @@ fn the_file_of_backends_is_followed_and_a_broken_one_changes_nothing() {
     client.result("reload", &json!({}));
     assert_eq!(client.result("get", &json!(["substrate"]))["backend"], Value::Null);
     assert_eq!(client.result("get", &json!(["registry.hub:1"]))["backend"]["port"], 3);
-    std::fs::write(&backends, "[[backend]]\nname = \"x\"\nport = 0\n").unwrap();
+    replace(&backends, "[[backend]]\nname = \"x\"\nport = 0\n");
     let (_, broken) = client.content("registry_reload", &json!([]));
     assert_eq!(broken["type"], "error");
     assert!(broken["message"].as_str().unwrap().contains("line 3"), "{broken}");

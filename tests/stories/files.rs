@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Launch, Portolan, wait_until};
+use crate::support::tokens::Token;
+use crate::support::{Launch, Portolan, replace, wait_until};
 
 /// Files are looked at every few seconds even where the kernel says nothing.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +32,7 @@ impl Settings {
     }
 
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        replace(&self.path(name), text);
     }
 
     fn start(&self) -> Portolan {
@@ -90,9 +91,8 @@ fn what_changes_in_files_changes_in_dns() {
     let portolan = settings.start();
     settings.write("services.d/a.toml", &(service("web", 80) + &service("db", 5432)));
     wait_for(&portolan, &[("db", 5432, "services.d/a.toml"), ("web", 80, "services.d/a.toml")]);
-    // As editors and mounts do it.
-    settings.write("services.d/.new", &service("web", 81));
-    fs::rename(settings.path("services.d/.new"), settings.path("services.d/a.toml")).unwrap();
+    // Written in its place, as by some editors.
+    fs::write(settings.path("services.d/a.toml"), service("web", 81)).unwrap();
     wait_for(&portolan, &[("web", 81, "services.d/a.toml")]);
     assert_eq!(srv(&portolan, "web"), "0 0 81 ip-10-0-0-7.registry.local.\n");
     settings.write("portolan.toml", &service("db", 5433));
@@ -177,6 +177,41 @@ fn a_hang_up_reads_all_again_and_says_which_settings_take_a_restart() {
     assert_eq!((&reloaded["restart"], code), (&json!(["dns.glob", "zone.ttl"]), Some(0)));
     let answer = portolan.dig(&["+noall", "+answer", "SRV", "_db._tcp.registry.local"]);
     assert_eq!(answer.split_whitespace().nth(1), Some("10"), "it goes on as it was started: {answer}");
+}
+
+#[test]
+fn a_file_that_became_empty_is_about_to_be_written_and_loses_nothing_unless_it_stays_so() {
+    let token = Token::new();
+    let settings = Settings::new(&(service("db", 1) + &token.table("team", "write = [\"web\"]")));
+    settings.write("services.d/a.toml", &service("web", 80));
+    let portolan = settings.start();
+    let whole = [("db", 1, "portolan.toml"), ("web", 80, "services.d/a.toml")];
+    wait_for(&portolan, &whole);
+    let files = ["portolan.toml", "services.d/a.toml"].map(|name| settings.path(name));
+    let texts = files.clone().map(|file| fs::read(file).unwrap());
+    for file in &files {
+        fs::write(file, "").unwrap();
+    }
+    // Whatever wakes it up, it waits.
+    let (reloaded, code) = reload(&portolan);
+    let empty = reloaded["faults"].as_array().unwrap().iter();
+    let empty = empty.filter(|fault| fault["reason"].as_str().unwrap().starts_with("is empty, as a file is that is"));
+    assert_eq!((empty.count(), code), (2, Some(2)), "{reloaded}");
+    wait_for(&portolan, &whole);
+    token.post(&portolan, "/v1/heartbeat", &json!({"service": "web", "instance": "b", "port": 1})).expect(201);
+    for (file, text) in files.iter().zip(texts) {
+        fs::write(file, text).unwrap();
+    }
+    let (reloaded, code) = reload(&portolan);
+    assert_eq!((&reloaded["faults"], code), (&json!([]), Some(0)), "{reloaded}");
+
+    for file in &files {
+        fs::write(file, "").unwrap();
+    }
+    wait_for(&portolan, &[]);
+    let heartbeat = json!({"service": "web", "instance": "b", "port": 1});
+    token.post(&portolan, "/v1/heartbeat", &heartbeat).expect(401);
+    assert_eq!(portolan.get("/readyz").expect(200).body, "ready\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Launch, Portolan, Response};
+use crate::support::{Launch, Portolan, Response, replace};
 
 /// The reply to a call with these params.
 #[track_caller]
@@ -154,7 +154,7 @@ fn a_batch_waits_no_longer_than_one_call_may() {
 fn files_are_read_again_for_who_asks() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("portolan.toml");
-    let with = |text: &str| std::fs::write(&file, text).unwrap();
+    let with = |text: &str| replace(&file, text);
     with("");
     let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
     with("[[service]]\nservice = \"db\"\nport = 5432\n");

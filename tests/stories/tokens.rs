@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::netns::Process;
 use crate::support::tokens::{Token, Tokens, reload};
-use crate::support::{Launch, Response, WebSocket, cli, run, tool, wait_until};
+use crate::support::{Launch, Response, WebSocket, cli, replace, run, tool, wait_until};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -167,7 +167,7 @@ fn tokens_come_change_and_go_without_a_restart() {
     fresh.post(&portolan, "/v1/heartbeat", &instance("web", 84)).expect(200);
 
     // A mistake changes nothing.
-    fs::write(tokens.file(), "[[token]]\nname = \"team\"\nhash = \"none\"\nadmin = true\n").unwrap();
+    replace(&tokens.file(), "[[token]]\nname = \"team\"\nhash = \"none\"\nadmin = true\n");
     let output = portolan.cli(&["reload"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("line 3: this is no hash of a token"), "{said}");
@@ -190,7 +190,7 @@ fn a_token_in_the_place_of_its_hash_is_repeated_nowhere() {
         let name = if field == "name" { "" } else { "name = \"ci\"\n" };
         let mistake = format!("[[token]]\n{name}{field} = [\n  {text:?},\n]\n");
         for mistake in [mistake.clone(), mistake.replace(['\"', '\n'], "").replace("[[token]]", "[[token]]\n")] {
-            fs::write(tokens.file(), &mistake).unwrap();
+            replace(&tokens.file(), &mistake);
             let output = portolan.cli(&["reload"]).output().unwrap();
             let reloaded = String::from_utf8_lossy(&output.stderr).into_owned();
             let output = cli(&["config", "check", tokens.file().to_str().unwrap()]).output().unwrap();
@@ -203,7 +203,7 @@ fn a_token_in_the_place_of_its_hash_is_repeated_nowhere() {
         }
     }
     let hash = format!("sha256:{}", "0".repeat(64));
-    fs::write(tokens.file(), format!("[[token]]\nname = {secret:?}\nhash = {hash:?}\nadmin = true\n")).unwrap();
+    replace(&tokens.file(), format!("[[token]]\nname = {secret:?}\nhash = {hash:?}\nadmin = true\n"));
     let output = cli(&["config", "check", tokens.file().to_str().unwrap()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("line 2: this is a token, not its name") && !said.contains(random), "{said}");
@@ -220,7 +220,7 @@ fn what_is_wrong_with_files_is_told_to_no_stranger() {
     let portolan = tokens.start();
     assert_eq!(portolan.get("/readyz").expect(200).body, "ready\n");
     let path = tokens.file();
-    fs::write(&path, "[zone]\nttl = \"soon\"\n").unwrap();
+    replace(&path, "[zone]\nttl = \"soon\"\n");
     operator.post(&portolan, "/v1/reload", &json!({})).expect(200);
     let told = format!("{}, line 2: ", path.display());
     let ready = operator.request(&portolan, "GET", "/readyz", "").expect(200).body;

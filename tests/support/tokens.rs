@@ -1,14 +1,13 @@
 //! Tokens, as `portolan token new` makes them, and a file of settings that has their hashes.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{self, Response};
-use super::{Launch, Portolan, cli, run};
+use super::{Launch, Portolan, cli, replace, run};
 
 /// A token and its hash.
 #[derive(Debug)]
@@ -31,6 +30,11 @@ impl Token {
         let made: Value = serde_json::from_str(&run(&mut cli(&["token", "new", "--json"]))).unwrap();
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
         Self { text: text("token"), hash: text("hash") }
+    }
+
+    /// It in the settings, with its rules.
+    pub fn table(&self, name: &str, rules: &str) -> String {
+        table(name, &[self], rules)
     }
 
     pub fn header(&self) -> String {
@@ -71,14 +75,19 @@ impl Tokens {
     pub fn add(&self, name: &str, rules: &str) -> Token {
         let token = Token::new();
         *self.added.borrow_mut() += &table(name, &[&token], rules);
-        fs::write(self.file(), format!("{}{}", self.settings, self.added.borrow())).unwrap();
+        self.save();
         token
     }
 
     /// These and no others: the name, the tokens that are good, and the rules of each.
     pub fn write(&self, tables: &[(&str, &[&Token], &str)]) {
         *self.added.borrow_mut() = tables.iter().map(|(name, tokens, rules)| table(name, tokens, rules)).collect();
-        fs::write(self.file(), format!("{}{}", self.settings, self.added.borrow())).unwrap();
+        self.save();
+    }
+
+    /// With an end, since what is empty would be taken for a file that is still being written.
+    fn save(&self) {
+        replace(&self.file(), format!("{}{}# no more\n", self.settings, self.added.borrow()));
     }
 
     pub fn file(&self) -> PathBuf {
