@@ -4,6 +4,9 @@
 //! sees both. Whatever else says the same names hides these. They are in this registry alone: nothing of it is announced
 //! on a link, so that two registries there do not meet. Each instance has the name of its machine.
 //!
+//! Where either is reached from elsewhere, loopback is left out of both, since 127.0.0.1 is another machine to whoever is
+//! told of it there. What listens on nothing else is not listed then.
+//!
 //! They cost nothing while it runs: they have no lease, are not saved, and change only where somebody else wants their
 //! hosts. Those have names that no address has: under that of an address they would make room for the first service on
 //! this machine, and whoever watches would be told of it.
@@ -17,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::api::{self, LeaseWish, Terms};
 use crate::registry::{Condition, Operation, Refusal, Registry};
@@ -51,6 +54,8 @@ pub struct Whereabouts {
     pub http: Vec<SocketAddr>,
     /// Where DNS listens.
     pub dns: Vec<SocketAddr>,
+    /// Where it is asked besides, which is not listed: over TLS and QUIC, and by WebSockets alone.
+    pub elsewhere: Vec<SocketAddr>,
     /// In the place of an unspecified address: those that others reach.
     pub reachable: Vec<Address>,
 }
@@ -79,8 +84,10 @@ impl Own {
             let version = Some(env!("CARGO_PKG_VERSION").to_owned());
             let protocol = Some("http".to_owned());
             let http = api::Registration { version, protocol, ..listening("_portolan._tcp", "portolan") };
-            said.extend(itself(http, &at.http, at, terms));
-            said.extend(itself(listening("_dns._udp", "portolan-dns"), &at.dns, at, terms));
+            let dns = listening("_dns._udp", "portolan-dns");
+            said.extend(
+                [(http, &at.http), (dns, &at.dns)].into_iter().filter_map(|(it, on)| itself(it, on, at, terms)),
+            );
         }
         Ok(Self { said })
     }
@@ -129,27 +136,43 @@ fn lasting(service: &str, port: u16) -> api::Registration {
     api::Registration { lease: Some(LeaseWish::Seconds(0.0)), ..api::Registration::new(service, port) }
 }
 
-/// On the first port that it listens on, with the addresses of all that have it; nothing where no one can reach it.
+/// On the first port that it is reached on, with the addresses of all that have it; nothing where no one can reach it.
 fn itself(template: api::Registration, listen: &[SocketAddr], at: &Whereabouts, terms: &Terms) -> Option<Registration> {
-    let port = listen.first()?.port();
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for bound in listen.iter().filter(|bound| bound.port() == port) {
-        let is_reached = |address: &&Address| address.get().is_ipv4() == bound.is_ipv4();
-        let reached = if bound.ip().is_unspecified() {
-            at.reachable.iter().filter(is_reached).copied().collect()
-        } else {
-            Vec::from_iter(Address::new(bound.ip()))
-        };
-        for address in reached.into_iter().map(Address::get) {
-            if !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
-                addresses.push(address);
-            }
+    let reached: Vec<_> = listen.iter().flat_map(|bound| at.reached(*bound)).collect();
+    let Some(&(here, port)) = reached.first() else {
+        if !listen.is_empty() {
+            info!("{} is not listed: others could not reach it", template.service.unwrap_or_default());
+        }
+        return None;
+    };
+    let mut addresses = Vec::new();
+    for (address, _) in reached.into_iter().filter(|(_, other)| *other == port) {
+        if !addresses.contains(&address) && addresses.len() < ADDRESSES_MAX {
+            addresses.push(address);
         }
     }
-    let here = *addresses.first()?;
     let texts = addresses.iter().map(ToString::to_string).collect();
     let registration = api::Registration { port, addresses: Some(texts), ..template };
     registration.accept(terms, here, None).inspect_err(|error| warn!("this registry is not listed: {error}")).ok()
+}
+
+impl Whereabouts {
+    /// Where whoever may be told of it reaches what listens there.
+    fn reached(&self, bound: SocketAddr) -> Vec<(IpAddr, u16)> {
+        let addresses = if bound.ip().is_unspecified() {
+            let is_reached = |address: &&Address| address.get().is_ipv4() == bound.is_ipv4();
+            self.reachable.iter().filter(is_reached).copied().collect()
+        } else {
+            Vec::from_iter(Address::new(bound.ip()))
+        };
+        let addresses = addresses.into_iter().map(|address| (address.get(), bound.port()));
+        addresses.filter(|(address, _)| self.is_alone() || !address.is_loopback()).collect()
+    }
+
+    /// Whether nobody is told of anything but on this machine.
+    fn is_alone(&self) -> bool {
+        self.http.iter().chain(&self.dns).chain(&self.elsewhere).all(|bound| bound.ip().to_canonical().is_loopback())
+    }
 }
 
 /// `NAME=ADDRESS:PORT`, both service and instance of that name.
@@ -177,7 +200,7 @@ mod tests {
     fn said(http: &[&str], dns: &[&str]) -> Vec<String> {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         let reachable = ["10.0.0.1", "2001:db8::1"].map(|text| Address::new(text.parse().unwrap()).unwrap()).to_vec();
-        let at = Whereabouts { http: parse(http), dns: parse(dns), reachable };
+        let at = Whereabouts { http: parse(http), dns: parse(dns), elsewhere: Vec::new(), reachable };
         let own = Own::bind(&Config::default(), &terms(), &at).unwrap();
         let text = |r: &Registration| {
             let addresses: Vec<_> = r.addresses.iter().map(ToString::to_string).collect();
@@ -189,13 +212,33 @@ mod tests {
     #[test]
     fn it_is_where_it_listens_and_where_others_reach_it() {
         assert_eq!(
-            said(&["127.0.0.1:8420", "[::1]:8420", "127.0.0.1:80"], &["0.0.0.0:53"]),
-            ["_portolan._tcp 8420 127.0.0.1 ::1", "_dns._udp 53 10.0.0.1"]
+            said(&["10.0.0.3:80", "10.0.0.4:80", "10.0.0.3:81"], &["0.0.0.0:53"]),
+            ["_portolan._tcp 80 10.0.0.3 10.0.0.4", "_dns._udp 53 10.0.0.1"]
         );
         assert_eq!(
             said(&["[::]:8420", "0.0.0.0:8420"], &["[fe80::1]:53"]),
             ["_portolan._tcp 8420 2001:db8::1 10.0.0.1"]
         );
+    }
+
+    #[test]
+    fn loopback_is_told_to_nobody_elsewhere() {
+        assert_eq!(
+            said(&["127.0.0.1:8420", "[::1]:8420", "127.0.0.1:80"], &["127.0.0.1:5300"]),
+            ["_portolan._tcp 8420 127.0.0.1 ::1", "_dns._udp 5300 127.0.0.1"]
+        );
+        assert_eq!(said(&["127.0.0.1:8420"], &["0.0.0.0:53"]), ["_dns._udp 53 10.0.0.1"]);
+        assert_eq!(said(&["10.0.0.3:8420"], &["[::ffff:127.0.0.1]:53"]), ["_portolan._tcp 8420 10.0.0.3"]);
+        assert_eq!(
+            said(&["127.0.0.1:8420", "10.0.0.3:80"], &["127.0.0.1:53", "10.0.0.3:53"]),
+            ["_portolan._tcp 80 10.0.0.3", "_dns._udp 53 10.0.0.3"]
+        );
+        let over_tls = Whereabouts {
+            http: vec!["127.0.0.1:8420".parse().unwrap()],
+            elsewhere: vec!["10.0.0.3:853".parse().unwrap()],
+            ..Whereabouts::default()
+        };
+        assert_eq!(Own::bind(&Config::default(), &terms(), &over_tls).unwrap().said, []);
     }
 
     #[test]

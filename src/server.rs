@@ -105,9 +105,12 @@ impl Server {
         checks.name_metrics(&mut metrics);
         files.name_metrics(&mut metrics);
         let (terms, reread, tokens) = (config.terms(), Reread::default(), Keyring::new(config.token.clone()));
+        let elsewhere = [http.tls_addresses(), http.rpc_addresses()].into_iter().flatten();
+        let elsewhere = elsewhere.chain(dns.tls_addresses()).chain(dns.quic_addresses());
         let at = Whereabouts {
             http: http.addresses(),
             dns: dns.addresses().to_vec(),
+            elsewhere: elsewhere.collect(),
             reachable: if config.dns.advertise.is_empty() { everywhere() } else { addresses },
         };
         let own = Own::bind(&config.own, &terms, &at)?;

@@ -284,6 +284,10 @@ fn what_is_declared_is_so_until_it_is_deleted_and_nobody_else_has_its_name() {
         assert_eq!(get(&portolan, ""), json!({"applications": []}));
         assert_eq!(status_of(&portolan, delete, path), 404);
     }
+    // By the name that it is kept under the command line has it, too.
+    send(&portolan, "POST", "", &json!({"name": "chat"}));
+    let deregister = || portolan.cli(&["deregister", "chat", "(declared)"]).output().unwrap().status.code();
+    assert_eq!((deregister(), deregister()), (Some(0), Some(1)));
     assert_eq!(portolan.get("/v1/services").json()["services"], json!([]));
     // What has instances stays while it has them.
     send(&portolan, "POST", "", &json!({"name": "chat"}));

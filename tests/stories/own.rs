@@ -72,7 +72,14 @@ fn where_it_listens_everywhere_it_is_at_the_addresses_that_others_reach() {
     let portolan = Launch::new().with_itself().args(["--http", "0.0.0.0:0"]).start();
     assert_eq!(srv(&portolan, "_portolan._tcp"), format!("0 0 {} portolan.registry.local.\n", portolan.http.port()));
     assert_eq!(portolan.dig(&["+short", "A", "portolan.registry.local"]), "10.9.1.1\n");
-    assert_eq!(portolan.dig(&["+short", "A", "portolan-dns.registry.local"]), "127.0.0.1\n");
+    // Whoever is told of 127.0.0.1 on another machine asks himself.
+    let services = |portolan: &Portolan| listed(portolan).iter().map(|i| i["service"].clone()).collect::<Vec<_>>();
+    assert_eq!(services(&portolan), ["portolan"]);
+    assert!(portolan.log().contains("_dns._udp is not listed: others could not reach it"), "{}", portolan.log());
+    let portolan = Launch::new().with_itself().args(["--dns", "0.0.0.0:0"]).start();
+    assert_eq!(srv(&portolan, "_dns._udp"), format!("0 0 {} portolan-dns.registry.local.\n", portolan.dns.port()));
+    assert_eq!(services(&portolan), ["dns"]);
+    assert_eq!(portolan.dig(&["+short", "SRV", "_portolan._tcp.registry.local"]), "");
 }
 
 #[test]
