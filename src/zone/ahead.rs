@@ -11,11 +11,12 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use super::answer::Answer;
 use super::apex::{NAME_SERVER, Zone};
 use super::group::Service;
 use super::host::Host;
 use super::index::{Named as _, Slot};
-use super::lookup::{Found, META, SHORT, TCP, UDP};
+use super::lookup::{Found, META, Question, SHORT, TCP, UDP};
 use super::member::Member;
 use super::rrset::rtype;
 use super::snapshot::Snapshot;
@@ -100,6 +101,15 @@ impl Snapshot {
         ahead
     }
 
+    /// As [`Snapshot::answer`], by the way that was gone ahead.
+    #[inline]
+    pub fn answer_by<'a>(&'a self, way: Way<'a>, question: &Question<'_>) -> Answer<'a> {
+        match way.end(question.name) {
+            Some((found, zone)) => self.answer_of(found, question, zone),
+            None => self.answer(question),
+        }
+    }
+
     /// The beginning of the way to what a question for this name finds.
     fn first_step(&self, name: &[u8], rtype: u16) -> Option<Step<'_>> {
         let mut buffer = [0; SHORT];
@@ -130,7 +140,7 @@ impl<'a> Way<'a> {
 
     /// What is at this name, and its zone, if the way has come to it.
     #[inline]
-    pub(super) fn end(self, name: &[u8]) -> Option<(Found<'a>, &'a Zone)> {
+    fn end(self, name: &[u8]) -> Option<(Found<'a>, &'a Zone)> {
         match self.0 {
             Step::AtType(service, _, zone) => {
                 let front = before(before(name, zone.folded())?, service.all.labels())?;

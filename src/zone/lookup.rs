@@ -3,7 +3,6 @@
 //! First the name alone decides what is there, then the type picks from it: so a name that exists never becomes
 //! NXDOMAIN for the type that was asked (RFC 2308 §2.2).
 
-use super::ahead::Way;
 use super::answer::{Answer, Records, Remark};
 use super::apex::{NAME_SERVER, Zone};
 use super::glob::{Cut, Globs, Matches};
@@ -98,15 +97,6 @@ impl Snapshot {
         }
     }
 
-    /// The same, by the way that was gone ahead.
-    #[inline]
-    pub fn answer_by<'a>(&'a self, way: Way<'a>, question: &Question<'_>) -> Answer<'a> {
-        match way.end(question.name) {
-            Some((found, zone)) => self.answer_of(found, question, zone),
-            None => self.answer(question),
-        }
-    }
-
     fn answer_in(&self, question: &Question<'_>, buffer: &mut [u8]) -> Answer<'_> {
         let Some(folded) = buffer.get_mut(..question.name.len()) else { return Answer::Refused };
         folded.copy_from_slice(question.name);
@@ -121,7 +111,8 @@ impl Snapshot {
         }
     }
 
-    fn answer_of<'a>(&'a self, found: Found<'a>, question: &Question<'_>, zone: &'a Zone) -> Answer<'a> {
+    /// What is said of what was found in this zone.
+    pub(super) fn answer_of<'a>(&'a self, found: Found<'a>, question: &Question<'_>, zone: &'a Zone) -> Answer<'a> {
         let (place, remark) = (found.place(), found.remark());
         match self.rrset(found, question.rtype, zone) {
             None => Answer::NoData(self.negative(zone), place, remark),
