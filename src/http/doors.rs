@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use crate::http::Edge;
 use crate::http::principal::Principal;
-use crate::registry::{Applied, Condition, Operation, Refusal, Slot, State};
-use crate::service::{Host, Instance, InstanceId, Origin, Registration, ServiceType};
+use crate::registry::{Applied, Condition, Operation, Refusal};
+use crate::service::{Host, Instance, InstanceId, Origin, Registration};
 
 impl Edge {
     /// Registers for who has no session.
@@ -37,11 +37,6 @@ fn located(host: String, sender: IpAddr) -> String {
 fn of_any_transport(id: &InstanceId) -> impl Iterator<Item = InstanceId> + use<> {
     let instance = id.instance().clone();
     id.service_type().over_any_transport().map(move |of| InstanceId::new(of, instance.clone()))
-}
-
-/// What is listed of these types.
-fn of_types<'a>(state: &'a State, types: &'a [ServiceType]) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> {
-    types.iter().flat_map(|wanted| state.of_type(wanted))
 }
 
 /// An address, which needs no DNS, where there is one, else the name of the host.

@@ -3,6 +3,7 @@
 //! Other schemes than `Bearer` are no business of ours: a proxy in front may have asked for a password and pass it on.
 //! Over a path or a query no token is taken, since those stand in logs.
 
+use std::borrow::Borrow;
 use std::net::IpAddr;
 
 use axum::extract::FromRequestParts;
@@ -69,6 +70,16 @@ impl Principal {
                 format!("the token {name:?} may not see {service_type}; show one with that in its `read` or `write`"),
             ),
         })
+    }
+
+    /// Whether they may see instances of a service over one of these transports at least.
+    pub(super) fn check_read_any<T: Borrow<ServiceType>>(
+        &self,
+        service_types: impl IntoIterator<Item = T>,
+    ) -> Result<(), Problem> {
+        let mut checked = service_types.into_iter().map(|of| self.check_read(of.borrow()));
+        let first = checked.next().unwrap_or(Ok(()));
+        first.or_else(|problem| if checked.any(|other| other.is_ok()) { Ok(()) } else { Err(problem) })
     }
 }
 

@@ -32,10 +32,7 @@ impl Selection {
         let tag = |text: &String| Tag::new(text).map_err(|error| invalid_parameter("tag", &error.to_string()));
         let types = filter.service.as_ref().map(types).transpose()?;
         if let Some(ServicePattern::These(types)) = &types {
-            let mut unseen = types.iter().map(|wanted| principal.check_read(wanted).err());
-            if let (Some(problem), true) = (unseen.next().flatten(), unseen.all(|problem| problem.is_some())) {
-                return Err(problem);
-            }
+            principal.check_read_any(types)?;
         }
         Ok(Self {
             types,

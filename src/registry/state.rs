@@ -10,6 +10,7 @@ use super::census::Census;
 use super::places::Places;
 use super::slot::{Slot, Slots};
 use crate::service::{Instance, InstanceId, InstanceName, Revision, ServiceType};
+use crate::tokens::Grant;
 use crate::zone;
 
 /// All that is published, at one revision. It shares what did not change with the state before it.
@@ -75,17 +76,30 @@ impl State {
         self.slots.range::<_, InstanceId>((from, Bound::Unbounded)).map(|slot| (slot.id(), slot))
     }
 
-    /// Every identity of a service over any transport from `after` on (exclusive), with what declares it.
-    pub fn of_service(
-        &self,
+    /// Every identity of a service over any transport over which `grant` is shown it.
+    pub fn of_service<'a>(
+        &'a self,
         service: &ServiceType,
+        grant: &Grant,
+    ) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> + use<'a> {
+        self.of_service_with_declarations(service, grant, None).filter(|(id, _)| !id.is_declaration())
+    }
+
+    /// The same from `after` on (exclusive), with what declares the service.
+    pub fn of_service_with_declarations<'a>(
+        &'a self,
+        service: &ServiceType,
+        grant: &Grant,
         after: Option<&InstanceId>,
-    ) -> impl Iterator<Item = (&InstanceId, &Slot)> {
-        let first = service.over_any_transport().next().unwrap_or_else(|| service.clone());
-        let from = after.map_or_else(|| Bound::Included(first_of(&first)), |after| Bound::Excluded(after.clone()));
-        let listed = self.slots.range((from, Bound::Unbounded)).map(|slot| (slot.id(), slot));
-        let is_of_it = move |id: &InstanceId| first.service().eq_ignore_ascii_case(id.service_type().service());
-        listed.take_while(move |(id, _)| is_of_it(id))
+    ) -> impl Iterator<Item = (&'a InstanceId, &'a Slot)> + use<'a> {
+        let shown: Vec<_> = service.over_any_transport().filter(|over| grant.may_read(over)).collect();
+        let after = after.cloned();
+        shown.into_iter().flat_map(move |over| {
+            let reached = after.clone().filter(|after| *after.service_type() >= over);
+            let from = reached.map_or_else(|| Bound::Included(first_of(&over)), Bound::Excluded);
+            let rest = self.slots.range((from, Bound::Unbounded)).map(|slot| (slot.id(), slot));
+            rest.take_while(move |(id, _)| *id.service_type() == over)
+        })
     }
 
     /// Every identity of one service type.

@@ -105,6 +105,53 @@ fn who_asks_for_what_they_may_not_see_is_told_what_it_takes() {
 }
 
 #[test]
+fn a_rule_for_one_transport_keeps_back_that_one_at_every_door() {
+    let tokens = Tokens::new("");
+    tokens.add("auditor", "read = [\"_auth._udp\", \"_vault._tcp\"]");
+    let other = tokens.add("web-team", "write = [\"web\"]");
+    let portolan = tokens.start();
+    for (service, transport, port) in [("auth", "tcp", 1), ("auth", "udp", 2), ("vault", "tcp", 3), ("vault", "udp", 4)]
+    {
+        let (instance, host) = (format!("{transport}-{port}"), "10.0.0.7");
+        let said =
+            json!({"service": service, "transport": transport, "instance": instance, "port": port, "host": host});
+        portolan.heartbeat(&said);
+    }
+    let get = |path: &str| ("GET", path.to_owned(), String::new());
+    let locate = |name: &str| {
+        let call = json!({"jsonrpc": "2.0", "method": "locate_service", "params": [name], "id": 1});
+        ("POST", "/api".to_owned(), call.to_string())
+    };
+    for token in [None, Some(&other)] {
+        for ((method, path, body), shown, hidden) in [
+            (get("/registro/1.0/apps"), "tcp-1", "udp-2"),
+            (get("/registro/1.0/apps"), "udp-4", "tcp-3"),
+            (get("/registro/1.0/apps/auth"), "tcp-1", "udp-2"),
+            (get("/registro/1.0/apps/vault"), "udp-4", "tcp-3"),
+            (get("/registro/1.0/apps/auth/tcp-1"), "tcp-1", "udp"),
+            (get("/registro/1.0/apps/vault/udp-4"), "udp-4", "tcp"),
+            (get("/v1/instances?service=vault"), "udp-4", "tcp-3"),
+            (locate("auth"), "\"port\":1", "\"port\":2"),
+            (locate("vault"), "\"port\":4", "\"port\":3"),
+            (locate("vaul?"), "\"port\":4", "\"port\":3"),
+        ] {
+            let (status, answer) = ask(&portolan, method, &path, token, &body);
+            assert_eq!(status, 200, "{path} {body}: {answer}");
+            assert!(answer.contains(shown) && !answer.contains(hidden), "{path} {body}: {answer}");
+        }
+        for path in ["/registro/1.0/apps/auth/udp-2", "/registro/1.0/apps/vault/tcp-3"] {
+            let (status, answer) = ask(&portolan, "GET", path, token, "");
+            assert_eq!(status, 404, "{path}: {answer}");
+        }
+        let mut socket = WebSocket::open_with(portolan.http, "/", token.map(|token| token.text.as_str()));
+        for (name, port) in [("auth", 1), ("vault", 4), ("auth/tcp-1", 1)] {
+            let get = json!({"jsonrpc": "2.0", "method": "registry.get", "params": [name], "id": 1});
+            assert_eq!(socket.call(&get)["result"]["backend"]["port"], port, "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_door_of_a_plexus_registry_shows_what_others_show() {
     let (_tokens, portolan, seeing, other) = start();
     let call = |method: &str, params: Value| json!({"jsonrpc": "2.0", "method": method, "params": params, "id": 1});

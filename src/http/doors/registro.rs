@@ -113,11 +113,11 @@ pub(in crate::http) async fn app(
     InPath(name): InPath<String>,
 ) -> Answer {
     let (state, service_type) = (edge.registry.state(), service_type(&name)?);
-    principal.check_read(&service_type)?;
-    if !is_known(&state, &service_type) {
+    principal.check_read_any(service_type.over_any_transport())?;
+    if state.of_service_with_declarations(&service_type, &principal.grant, None).next().is_none() {
         return Err(no_such_app(&name).into());
     }
-    Ok(pieces::answer(&edge, Writing::one(state, service_type)).await)
+    Ok(pieces::answer(&edge, Writing::one(state, service_type, principal.grant)).await)
 }
 
 /// `DELETE /registro/1.0/apps/{app}`: it is declared no more. Registro itself forgets no app.
@@ -179,8 +179,9 @@ pub(in crate::http) async fn instance(
 ) -> Answer {
     let state = edge.registry.state();
     let id = InstanceId::new(service_type(&name)?, instance_name(&instance)?);
-    principal.check_read(id.service_type())?;
-    let slot = of_any_transport(&id).find_map(|id| state.get(&id)).ok_or(Refusal::Unknown(id));
+    principal.check_read_any(id.service_type().over_any_transport())?;
+    let mut seen = of_any_transport(&id).filter(|id| principal.grant.may_read(id.service_type()));
+    let slot = seen.find_map(|id| state.get(&id)).ok_or(Refusal::Unknown(id));
     let slot = slot.map_err(|refusal| problem_of(&refusal))?;
     Ok(respond::document(StatusCode::OK, &shown(slot.effective())))
 }

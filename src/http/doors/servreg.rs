@@ -22,9 +22,8 @@ use crate::http::respond::{self, problem_of};
 use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted, refusal};
 use crate::registry::{Operation, Refusal, Slot};
 use crate::service::{Glob, Instance, InstanceId, InstanceName, ServiceType, URL};
-use crate::tokens::Grant;
 
-use super::{located, of_types, reached_at};
+use super::{located, reached_at};
 
 /// How long a ping holds.
 const ACTIVE: Duration = Duration::from_mins(1);
@@ -177,22 +176,24 @@ impl Caller<'_> {
     async fn of_service(&self, name: &str) -> Result<Vec<Value>, Problem> {
         // A name that cannot be is that of no service.
         let Ok(over_tcp) = ServiceType::of_name(name) else { return Ok(Vec::new()) };
-        self.principal.check_read(&over_tcp)?;
-        let types: Vec<_> = over_tcp.over_any_transport().collect();
+        self.principal.check_read_any(over_tcp.over_any_transport())?;
         let (state, grant) = (self.edge.registry.state(), self.principal.grant.clone());
-        if of_types(&state, &types).nth(AT_ONCE).is_none() {
-            return Ok(found(of_types(&state, &types), &grant, |_| true));
+        if state.of_service(&over_tcp, &grant).nth(AT_ONCE).is_none() {
+            return Ok(found(state.of_service(&over_tcp, &grant), |_| true));
         }
         drop(state);
         let edge = Arc::clone(self.edge);
-        let look = move || found(of_types(&edge.registry.state(), &types), &grant, |_| true);
+        let look = move || found(edge.registry.state().of_service(&over_tcp, &grant), |_| true);
         self.edge.surveying.take(self.principal.sender, look).await
     }
 
     /// To match a pattern takes a look at all.
     async fn matching(&self, pattern: &str) -> Result<Vec<Value>, Problem> {
         let (pattern, edge, grant) = (Glob::new(pattern), Arc::clone(self.edge), self.principal.grant.clone());
-        let look = move || found(edge.registry.state().after(None), &grant, |name| pattern.matches(name));
+        let look = move || {
+            let state = edge.registry.state();
+            found(state.after(None).filter(|(id, _)| grant.may_read(id.service_type())), |name| pattern.matches(name))
+        };
         self.edge.surveying.take(self.principal.sender, look).await
     }
 }
@@ -240,15 +241,13 @@ fn at(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// What is up of services whose names are meant, and which are shown, as clients want it: the lowest priority first.
+/// What is up of services whose names are meant, as clients want it: the lowest priority first.
 fn found<'a>(
     candidates: impl Iterator<Item = (&'a InstanceId, &'a Slot)>,
-    grant: &Grant,
     is_meant: impl Fn(&str) -> bool,
 ) -> Vec<Value> {
     let up = candidates.map(|(_, slot)| slot.effective()).filter(|instance| instance.is_served());
     let meant = up.filter(|instance| is_meant(instance.registration.service_name()));
-    let meant = meant.filter(|instance| grant.may_read(instance.id().service_type()));
     let mut found: Vec<_> = meant.collect();
     found.sort_by_key(|instance| instance.priority());
     found.into_iter().take(FOUND_MAX).map(|instance| shown(instance)).collect()

@@ -99,7 +99,7 @@ fn name_of(instance: &Instance) -> String {
 }
 
 /// The identities that a name may mean, the first before the second.
-fn meant(name: &str) -> impl Iterator<Item = InstanceId> {
+pub(super) fn meant(name: &str) -> impl Iterator<Item = InstanceId> {
     let of_others = name.rsplit_once('/').and_then(|(service, instance)| {
         Some(InstanceId::new(ServiceType::of_name(service).ok()?, InstanceName::of_name(instance).ok()?))
     });
@@ -114,18 +114,15 @@ pub(super) fn held(state: &Published, name: &str) -> Option<Arc<Instance>> {
     meant(name).find_map(|id| state.get(&id)?.of_origin(&Origin::api()).cloned())
 }
 
-/// The backend, else an instance of the service that is served, of the lowest priority.
-pub(super) fn found<'a>(state: &'a Published, name: &str) -> Option<&'a Arc<Instance>> {
-    let exact = meant(name).find_map(|id| Some(state.get(&id)?.effective()));
+/// The backend, else an instance of the service that is served, of the lowest priority; of what `grant` may see.
+pub(super) fn found<'a>(state: &'a Published, name: &str, grant: &Grant) -> Option<&'a Arc<Instance>> {
+    let mut shown = meant(name).filter(|id| grant.may_read(id.service_type()));
+    let exact = shown.find_map(|id| Some(state.get(&id)?.effective()));
     exact.or_else(|| {
         let service = api::Backend::identity(name).ok()?;
-        let mut best: Option<&Arc<Instance>> = None;
-        for id in of_any_transport(&service) {
-            let instances = state.of_type(id.service_type()).take(LOOKED_MAX).map(|(_, slot)| slot.effective());
-            let served = instances.filter(|instance| instance.is_served());
-            best = best.into_iter().chain(served).min_by_key(|instance| instance.registration.priority);
-        }
-        best
+        let listed = state.of_service(service.service_type(), grant).take(LOOKED_MAX);
+        let served = listed.map(|(_, slot)| slot.effective()).filter(|instance| instance.is_served());
+        served.min_by_key(|instance| instance.registration.priority)
     })
 }
 

@@ -13,7 +13,7 @@ use crate::registry::{Applied, Condition, Operation, Refusal};
 use crate::service::Origin;
 
 use super::Hub;
-use super::backend::{Backend, all, found, held, unnamed};
+use super::backend::{Backend, all, found, held, meant, unnamed};
 
 /// What a method does; the names of its params are in the order of positions.
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +83,10 @@ impl Hub {
                     "get" => {
                         spent.shown += 1;
                         let state = self.edge.registry.state();
-                        let found = found(&state, &name);
-                        found.map_or(Ok(()), |found| self.principal.check_read(found.id().service_type()))?;
+                        let found = found(&state, &name, &self.principal.grant);
+                        if found.is_none() {
+                            self.principal.check_read_any(meant(&name).map(|id| id.service_type().clone()))?;
+                        }
                         let backend = found.map(|instance| Backend::of(instance));
                         Ok(json!({"type": "backend", "backend": backend}))
                     }
@@ -151,7 +153,7 @@ impl Hub {
                 Err(refusal) => return Err(problem_of(&refusal)),
             },
             // What stands in a file needs no sign of life.
-            None => found(&state, &name).is_some(),
+            None => found(&state, &name, &self.principal.grant).is_some(),
         };
         let message =
             if is_there { "Backend health check updated".to_owned() } else { format!("Backend not found: {name}") };

@@ -13,18 +13,14 @@ use super::wire::shown;
 /// Apps that are being written.
 pub(super) struct Writing {
     state: Arc<State>,
-    which: Which,
+    /// Whose they are to see.
+    grant: Grant,
+    /// The one that is wanted, `None` for all.
+    service: Option<ServiceType>,
     /// The last identity that was looked at.
     after: Option<InstanceId>,
     /// The app that is open.
     open: Option<Open>,
-}
-
-enum Which {
-    /// All of which somebody may see something.
-    Seen(Grant),
-    /// That of this service, over any transport.
-    One(ServiceType),
 }
 
 struct Open {
@@ -33,30 +29,30 @@ struct Open {
 }
 
 impl Writing {
-    /// All that `grant` may see.
+    /// All of which `grant` may see something.
     pub(super) fn all(state: Arc<State>, grant: Grant) -> Self {
-        Self { state, which: Which::Seen(grant), after: None, open: None }
+        Self { state, grant, service: None, after: None, open: None }
     }
 
-    /// The app of a service, which is known.
-    pub(super) fn one(state: Arc<State>, service: ServiceType) -> Self {
-        Self { state, which: Which::One(service), after: None, open: None }
+    /// The app of a service, of which `grant` may see something.
+    pub(super) fn one(state: Arc<State>, service: ServiceType, grant: Grant) -> Self {
+        Self { state, grant, service: Some(service), after: None, open: None }
     }
 }
 
 impl Written for Writing {
     fn go_on(&mut self, octets: &mut Vec<u8>) -> bool {
         let after = self.after.take();
-        let [begin, end]: [&[u8]; 2] = match self.which {
-            Which::Seen(_) => [br#"{"applications":["#, b"]}\n"],
-            Which::One(_) => [b"", b"\n"],
+        let [begin, end]: [&[u8]; 2] = match self.service {
+            None => [br#"{"applications":["#, b"]}\n"],
+            Some(_) => [b"", b"\n"],
         };
         if after.is_none() {
             octets.extend_from_slice(begin);
         }
-        let mut rest: Box<dyn Iterator<Item = (&InstanceId, &Slot)>> = match &self.which {
-            Which::Seen(_) => Box::new(self.state.with_declarations(after.as_ref())),
-            Which::One(service) => Box::new(self.state.of_service(service, after.as_ref())),
+        let mut rest: Box<dyn Iterator<Item = (&InstanceId, &Slot)>> = match &self.service {
+            None => Box::new(self.state.with_declarations(after.as_ref())),
+            Some(service) => Box::new(self.state.of_service_with_declarations(service, &self.grant, after.as_ref())),
         };
         for _ in 0..EXAMINED_AT_ONCE {
             let Some((id, slot)) = rest.next() else {
@@ -65,7 +61,7 @@ impl Written for Writing {
                 return true;
             };
             self.after = Some(id.clone());
-            if matches!(&self.which, Which::Seen(grant) if !grant.may_read(id.service_type())) {
+            if !self.grant.may_read(id.service_type()) {
                 continue;
             }
             let open = match self.open.take() {
