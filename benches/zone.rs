@@ -103,6 +103,7 @@ fn change_of(index: usize, service: &str, weight: usize) -> Change {
         details: Rare::default(),
         lease: Lease::from_seconds(0.0).expect("no lease"),
         reported: Reported::Up,
+        moves: false,
     };
     let instance = Instance::new(registration, Origin::api(), UnixMillis(0), Moment(0), revision);
     let id = instance.id().clone();

@@ -92,6 +92,7 @@ impl Registration {
                 ReportedStatus::Starting => Reported::Starting,
                 ReportedStatus::Up => Reported::Up,
             },
+            moves: false,
         };
         registration.served_txt().map_err(|error| Invalid::new(txt_field(&registration, &error), error))?;
         Ok(registration)

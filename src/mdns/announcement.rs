@@ -44,6 +44,7 @@ pub(super) fn registration(
         // The TTLs are watched here, where a goodbye, a refresh and an interface that goes are seen as well.
         lease: Lease::UntilDeregistered,
         reported: Reported::Up,
+        moves: false,
     })
 }
 

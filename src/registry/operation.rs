@@ -21,8 +21,8 @@ pub enum Operation {
         /// What must hold.
         condition: Condition,
     },
-    /// The same for what is named after where it is, whatever there was: it is in no other service from then on. What
-    /// whoever asks may not change stays where it is.
+    /// The same for what [moves](Registration::moves), whatever there was: of what moves it is the only one of its name
+    /// and transport from then on, in whichever service. What whoever asks may not change stays where it is.
     Move(Registration),
     /// Renews the lease of what the API layer holds, and brings a lapsed instance back.
     Renew(InstanceId),

@@ -1,8 +1,8 @@
-//! Which services have an instance of a name, of those that are named after where they are.
+//! Which services have an instance of a name, of those that are in one service at a time.
 //!
 //! Whoever is pinged at a place under another service's name has moved, and the service that it was in has to be found
-//! without a look at all. What the API holds and is named after its place is in here, and nothing else: of a million
-//! instances with names of their own it costs nothing. Persistent, as all that the table has.
+//! without a look at all. What the API holds and was moved where it is, is in here, and nothing else: of a million
+//! instances that were registered it costs nothing. Persistent, as all that the table has.
 
 use imbl::OrdSet;
 
@@ -24,11 +24,12 @@ impl Places {
         }
     }
 
-    /// The same instance in every other service.
+    /// The same instance in every other service over the same transport.
     pub(super) fn elsewhere(&self, id: &InstanceId) -> impl Iterator<Item = InstanceId> {
         let named = self.0.range((id.instance().clone(), None)..).take_while(|(name, _)| name == id.instance());
+        let transport = id.service_type().transport();
         let others = named.filter_map(|(_, service_type)| service_type.as_ref());
-        let others = others.filter(|service_type| *service_type != id.service_type());
+        let others = others.filter(move |other| other.transport() == transport && *other != id.service_type());
         others.map(|service_type| InstanceId::new(service_type.clone(), id.instance().clone()))
     }
 
@@ -40,7 +41,7 @@ impl Places {
 }
 
 fn is_kept(instance: &Instance) -> bool {
-    instance.origin.source() == Source::Api && instance.registration.is_named_after_its_place()
+    instance.origin.source() == Source::Api && instance.registration.moves
 }
 
 fn key(id: &InstanceId) -> (InstanceName, Option<ServiceType>) {

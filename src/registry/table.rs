@@ -95,7 +95,7 @@ impl Table {
         &self.slots
     }
 
-    /// What is named after its place.
+    /// What is in one service at a time.
     pub(super) fn places(&self) -> &Places {
         &self.places
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Applied, Condition, Config, Operation, Refusal, Registry, StatusWish, Writer};
-use crate::service::{Cause, Lease, Origin, Source, Status, registration};
+use crate::service::{Cause, Lease, Origin, Registration, Source, Status, registration};
 use crate::store::Opened;
 use crate::zone;
 
@@ -132,7 +132,7 @@ async fn conditions_hold_or_nothing_happens() {
 }
 
 fn move_to(service: &str) -> Operation {
-    Operation::Move(registration(service, "10.0.0.1:80", "web1"))
+    Operation::Move(Registration { moves: true, ..registration(service, "10.0.0.1:80", "web1") })
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,16 +159,23 @@ async fn of_two_who_move_at_once_one_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_named_after_its_place_is_not_moved() {
+async fn only_what_was_moved_there_over_the_same_transport_moves_away() {
     let registry = start();
     apply(&registry, move_to("old")).await.unwrap();
-    apply(&registry, register("a1", 60.0)).await.unwrap();
-    let mut elsewhere = registration("web", "10.0.0.1:80", "web1");
-    elsewhere.port = 81.try_into().unwrap();
-    let (origin, condition) = (Origin::api(), Condition::Always);
-    apply(&registry, Operation::Register { registration: elsewhere, origin, condition }).await.unwrap();
-    assert_eq!(apply(&registry, move_to("new")).await.unwrap().left.len(), 1);
+    apply(&registry, move_to("_old._udp")).await.unwrap();
+    let registered = |service: &str| {
+        let registration = registration(service, "10.0.0.1:80", "web1");
+        Operation::Register { registration, origin: Origin::api(), condition: Condition::Always }
+    };
+    apply(&registry, registered("web")).await.unwrap();
+    let moved = apply(&registry, move_to("new")).await.unwrap();
+    assert_eq!(moved.left, [registration("old", "10.0.0.1:80", "web1").id]);
     assert_eq!(registry.state().len(), 3);
+    // Who registers it has the last word on what it is.
+    apply(&registry, registered("new")).await.unwrap();
+    assert_eq!(apply(&registry, move_to("old")).await.unwrap().left, []);
+    apply(&registry, move_to("web")).await.unwrap();
+    assert_eq!(registry.state().len(), 3, "new, web, and old over UDP");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Instances that are named after where they are: `10.0.0.7:8080`, or a URL.
 //!
-//! To the clients of some registries that is all the name there is, and so what is at one place is in one service.
+//! To the clients of some registries that is all the name there is.
 
 use super::name::InstanceName;
 use super::registration::Registration;

@@ -77,6 +77,8 @@ pub struct Registration {
     pub lease: Lease,
     /// What the service says of its own state.
     pub reported: Reported,
+    /// Whether it is in one service at a time: moved to another one, it leaves this.
+    pub moves: bool,
 }
 
 /// What a registration may say beside where the service is. The version and the plain texts are TXT attributes of
@@ -201,6 +203,7 @@ pub(crate) mod tests {
             details: Rare::default(),
             lease: Lease::from_seconds(60.0).unwrap(),
             reported: Reported::Up,
+            moves: false,
         }
     }
 

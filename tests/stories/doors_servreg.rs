@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::netns::Net;
 use crate::support::{Launch, Portolan, python};
@@ -139,6 +140,35 @@ fn a_place_under_a_new_name_moves_there_and_back() {
     assert_eq!((&heard[3], &heard[4]), (&json!([]), &at));
     assert_eq!((&heard[6], &heard[7]), (&at, &json!([])));
     assert_eq!(heard[8], json!([{"host": "10.0.0.7", "port": 81}]), "another port is another place");
+}
+
+#[test]
+fn a_ping_takes_away_nothing_that_others_registered_by_the_name_of_its_place() {
+    let folder = TempDir::new().unwrap();
+    let portolan = Portolan::start_in(folder.path(), &[]);
+    let (place, port) = ("10.0.0.7:8080", 8080);
+    let app = "/registro/1.0/apps";
+    portolan.post(app, &json!({"name": "chat"})).expect(201);
+    portolan.post(&format!("{app}/chat"), &json!({"id": place, "ip": "10.0.0.7", "port": port})).expect(201);
+    for (service, transport) in [("web", "tcp"), ("dns", "udp")] {
+        portolan.heartbeat(&json!({
+            "service": service, "transport": transport, "instance": place, "port": port, "host": "10.0.0.7", "lease": 0,
+        }));
+    }
+    let listed = |portolan: &Portolan| -> Vec<String> {
+        let listed = portolan.get(&format!("/v1/instances?instance={place}")).expect(200).json();
+        let services = listed["instances"].as_array().unwrap().iter();
+        services.map(|shown| shown["service"].as_str().unwrap().to_owned()).collect()
+    };
+    let ping = |name: &str| json!(["ping", [name, "10.0.0.7", port]]);
+    client(&portolan, &[ping("old"), ping("dns"), ping("new"), ping("new")]);
+    assert_eq!(listed(&portolan), ["chat", "dns", "new", "web"]);
+    portolan.request("PUT", &format!("{app}/chat/{place}"), &[], "").expect(204);
+    // What was pinged is known as such after a restart.
+    assert!(portolan.terminate().success());
+    let portolan = Portolan::start_in(folder.path(), &[]);
+    client(&portolan, &[ping("newer")]);
+    assert_eq!(listed(&portolan), ["chat", "dns", "newer", "web"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! servreg's door (it is also called emerald): JSON-RPC at `POST /api`, whose replies have both `result` and `error`.
 //!
 //! A service of any name has instances at a host and port, or at a URL; `ping` registers or renews one for a minute,
-//! `locate_service` finds them by name or glob. An instance is named after where it is (`10.0.0.7:8080`), which tells
-//! the doors' own from those that others registered, and by which it is found when it moves to another service.
+//! `locate_service` finds them by name or glob. An instance is named after where it is (`10.0.0.7:8080`), and is in one
+//! service at a time: pinged there under another name it has moved. What others registered stays, however it is named.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::http::principal::Principal;
 use crate::http::respond::{self, problem_of};
 use crate::http::rpc::{Call, Methods, Outcome, Params, Spent, posted, refusal};
 use crate::registry::{Operation, Refusal, Slot};
-use crate::service::{Glob, Instance, InstanceId, InstanceName, ServiceType, URL};
+use crate::service::{self, Glob, Instance, InstanceId, InstanceName, ServiceType, URL};
 
 use super::{located, reached_at};
 
@@ -132,7 +132,8 @@ impl Caller<'_> {
         let place = Place::of(ping, self.principal.sender)?;
         let id = InstanceId::new(service_type, place.instance()?);
         let registration = self.registration(&id, &name, place);
-        Ok(Operation::Move(registration.accept(&self.edge.terms, self.principal.sender, None)?))
+        let registration = registration.accept(&self.edge.terms, self.principal.sender, None)?;
+        Ok(Operation::Move(service::Registration { moves: true, ..registration }))
     }
 
     /// Applies pings that follow each other, together: to all of which it is said that it is true.

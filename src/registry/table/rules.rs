@@ -83,7 +83,7 @@ impl Table {
         }
     }
 
-    /// Takes what is at the place of `id` out of every other service; gives what that was.
+    /// Takes what moves by the name of `id` out of every other service; gives what that was.
     fn leave_others(&mut self, id: &InstanceId, by: &By, journal: &mut Journal) -> Vec<InstanceId> {
         let others = self.places().elsewhere(id).filter(|other| by.check_scope(other).is_ok());
         let mut left: Vec<_> = others.take(MOVED_MAX).collect();

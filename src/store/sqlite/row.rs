@@ -21,7 +21,7 @@ use crate::service::{
 };
 
 /// In the order in which [`values`] writes and [`read`] reads them; the first three are the key. `boot` follows.
-pub(super) const COLUMNS: [&str; 33] = [
+pub(super) const COLUMNS: [&str; 34] = [
     "service",
     "transport",
     "instance",
@@ -55,6 +55,7 @@ pub(super) const COLUMNS: [&str; 33] = [
     "registered_at",
     "renewed_at",
     "revision",
+    "moves",
 ];
 
 /// An instance as it was saved.
@@ -78,8 +79,19 @@ pub(super) fn key(id: &InstanceId) -> [Value; 3] {
 
 /// The values of [`COLUMNS`].
 pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len()] {
-    let Registration { id, host, addresses, port, priority, weight, txt, details, lease, reported: registered_as } =
-        &instance.registration;
+    let Registration {
+        id,
+        host,
+        addresses,
+        port,
+        priority,
+        weight,
+        txt,
+        details,
+        lease,
+        reported: registered_as,
+        moves,
+    } = &instance.registration;
     let Details { subtypes, tags, version, protocol, path, description, namespace, probe } = &**details;
     let Facts { lapsed, reported, check, drained, kept, since } = &*instance.facts;
     let (health, reason) = match check {
@@ -123,6 +135,7 @@ pub(super) fn values(instance: &Instance) -> [ToSqlOutput<'static>; COLUMNS.len(
         number(instance.registered_at.0),
         number(instance.renewed_at().0),
         number(instance.revision.0),
+        i64::from(*moves).into(),
     ]
     .map(ToSqlOutput::Owned)
 }
@@ -135,7 +148,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
         columns.text(|text| Transport::from_label(format!("_{text}").as_bytes()).ok_or("is no transport"))?;
     let service_type = ServiceType::new(&service, Some(transport)).map_err(|e| BadColumn(format!("service {e}")))?;
     let name = columns.text(InstanceName::new)?;
-    let registration = Registration {
+    let mut registration = Registration {
         id: InstanceId::new(service_type, name),
         host: columns.text(|text| Host::new(text, &[]))?,
         addresses: columns.list(|text| {
@@ -159,6 +172,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
         .into(),
         lease: Lease::from_millis(columns.number()?),
         reported: columns.text(parse_word)?,
+        moves: false,
     };
     let owner = columns.plain_or_null()?;
     let reported = columns.text(parse_word)?;
@@ -178,6 +192,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Saved, BadColumn> {
     let registered_at = UnixMillis(columns.number()?);
     let renewed_at = UnixMillis(columns.number()?);
     let revision = Revision(columns.number()?);
+    registration.moves = columns.take(bool::column_result)?;
     let mut instance = Instance::new(registration, Origin::api(), registered_at, Moment::default(), revision);
     instance.owner = owner.map(Arc::from);
     instance.facts = Facts { lapsed, reported, check, drained, kept, since }.into();

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"prtl");
 
 /// The step to version 1, to version 2, and so on. Steps are never edited once released, only added.
-const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since, kept, probes];
+const MIGRATIONS: &[fn(&Transaction<'_>) -> rusqlite::Result<()>] = &[first, status_since, kept, probes, moves];
 
 /// The version that this portolan reads and writes.
 pub(super) fn version() -> u32 {
@@ -114,4 +114,9 @@ fn probes(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
          ALTER TABLE instance ADD COLUMN probe_timeout INTEGER;
          ALTER TABLE instance ADD COLUMN probe_failures INTEGER",
     )
+}
+
+/// Whether it is in one service at a time.
+fn moves(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch("ALTER TABLE instance ADD COLUMN moves INTEGER NOT NULL DEFAULT 0")
 }

@@ -73,6 +73,7 @@ async fn an_instance_comes_back_with_every_field() {
     .into();
     registration.lease = Lease::UntilDeregistered;
     registration.reported = Reported::Starting;
+    registration.moves = true;
     let mut instance = Instance::new(registration, Origin::api(), UnixMillis(5), Moment(0), Revision(7));
     instance.owner = Some("team".into());
     let check = Check::Failing("timeout".into());
@@ -193,7 +194,7 @@ async fn crashed(directory: &TempDir, then: &str) {
 #[tokio::test]
 async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_status_is() {
     let directory = TempDir::new().unwrap();
-    let downgrade = "ALTER TABLE instance DROP COLUMN status_since; ALTER TABLE instance DROP COLUMN kept; UPDATE instance SET drained = 1";
+    let downgrade = "ALTER TABLE instance DROP COLUMN status_since; ALTER TABLE instance DROP COLUMN kept; ALTER TABLE instance DROP COLUMN moves; UPDATE instance SET drained = 1";
     let without_probes = ["", "_interval", "_timeout", "_failures"]
         .map(|column| format!("; ALTER TABLE instance DROP COLUMN probe{column}"))
         .concat();
@@ -213,7 +214,7 @@ async fn a_database_of_version_1_is_read_and_from_then_on_knows_since_when_a_sta
 async fn a_database_that_is_not_understood_is_refused_and_left_as_it_is() {
     type Expected = fn(&OpenError) -> bool;
     let cases: [(&str, Expected); 8] = [
-        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 4, .. })),
+        ("PRAGMA user_version = 99", |e| matches!(e, OpenError::Newer { found: 99, known: 5, .. })),
         ("PRAGMA application_id = 7", |e| matches!(e, OpenError::Foreign(_))),
         ("UPDATE instance SET port = 0", |e| e.to_string().contains("port")),
         ("UPDATE instance SET addresses = '[\"0.0.0.0\"]'", |e| e.to_string().contains("addresses is unspecified")),

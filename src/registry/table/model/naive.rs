@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::steps::Who;
 use super::{MAX, MAX_CHECKED, REAP};
 use crate::registry::operation::{Condition, Operation, StatusWish};
-use crate::service::{
-    Check, Facts, Host, InstanceId, InstanceName, Moment, Origin, Registration, Reported, Source, Status,
-};
+use crate::service::{Check, Facts, Host, InstanceId, Moment, Origin, Registration, Reported, Source, Status};
 
 /// One instance in one layer, as the model has it.
 #[derive(Debug, Clone)]
@@ -49,8 +47,7 @@ impl Model {
             Operation::Move(registration) => {
                 let created = self.register(registration, &Origin::api(), who, Condition::Always, now)?;
                 let id = &registration.id;
-                let is_moved = |e: &Entry| e.is_placed() && e.is_named(id.instance()) && e.registration.id != *id;
-                self.entries.retain(|e| !is_moved(e) || !e.is_for(who));
+                self.entries.retain(|e| !e.is_elsewhere(id) || !e.is_for(who));
                 Ok(created)
             }
             Operation::Renew(id) => {
@@ -188,8 +185,7 @@ impl Entry {
     }
 
     pub(super) fn is_placed(&self) -> bool {
-        let name = self.registration.id.instance().as_str();
-        self.origin == Origin::api() && name.ends_with(&format!(":{}", self.registration.port))
+        self.origin == Origin::api() && self.registration.moves
     }
 
     /// Whether somebody may change it.
@@ -197,8 +193,14 @@ impl Entry {
         matches!(who, Who::Program | Who::Admin) || self.owner.as_deref().is_none_or(|owner| owner == who.name())
     }
 
-    fn is_named(&self, name: &InstanceName) -> bool {
-        self.registration.id.instance() == name
+    /// Whether it was moved to another service, of what has the name and transport of `id`.
+    fn is_elsewhere(&self, id: &InstanceId) -> bool {
+        let own = &self.registration.id;
+        let (service, transport) = (own.service_type().service(), own.service_type().transport());
+        self.is_placed()
+            && own.instance() == id.instance()
+            && transport == id.service_type().transport()
+            && !service.eq_ignore_ascii_case(id.service_type().service())
     }
 }
 

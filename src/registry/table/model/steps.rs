@@ -9,10 +9,12 @@ use crate::registry::authority::By;
 use crate::registry::operation::{Condition, Operation, StatusWish};
 use crate::registry::slot::Slot;
 use crate::registry::table::Table;
-use crate::service::{Address, Check, Host, HostLabel, Inquiry, Lease, Origin, Probe, Reported, Source, registration};
+use crate::service::{
+    Address, Check, Host, HostLabel, Inquiry, Lease, Origin, Probe, Registration, Reported, Source, registration,
+};
 use crate::tokens::{Hash, Keyring};
 
-/// The name of an instance that is there, unless it is at another port.
+/// The name of an instance in several services.
 const PLACE: &str = "10.0.0.1:80";
 
 #[derive(Debug, Clone)]
@@ -65,6 +67,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (0..4_u8).prop_map(|n| registration("auth", &format!("a{n}"), "h").id),
         1 => Just(registration("auth", PLACE, "h").id),
         1 => Just(registration("web", PLACE, "h").id),
+        1 => Just(registration("_auth._udp", PLACE, "h").id),
     ];
     let origin = prop_oneof![
         4 => Just(Origin::api()),
@@ -104,7 +107,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         Just(StatusWish::OutOfService)
     ];
     let moved = register.clone().prop_map(|operation| match operation {
-        Operation::Register { registration, .. } => Operation::Move(registration),
+        Operation::Register { registration, .. } => Operation::Move(Registration { moves: true, ..registration }),
         other => other,
     });
     prop_oneof![
