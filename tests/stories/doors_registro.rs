@@ -1,13 +1,16 @@
 //! Who comes from Registro with its clients as they are: apps and their instances, below `/registro/1.0`.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Barrier;
 use std::thread;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::events::Events;
 use crate::support::netns::Net;
@@ -191,10 +194,10 @@ fn an_operators_drain_is_not_lifted_by_a_restart() {
 
 #[test]
 fn without_a_heartbeat_it_goes_down_and_with_one_it_is_up_again() {
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = TempDir::new().unwrap();
     let file = folder.path().join("portolan.toml");
     // A heartbeat holds for 90 s unless leases are shorter here.
-    std::fs::write(&file, "[lease]\nshortest = \"500ms\"\ndefault = \"1s\"\nlongest = \"1s\"\n").unwrap();
+    fs::write(&file, "[lease]\nshortest = \"500ms\"\ndefault = \"1s\"\nlongest = \"1s\"\n").unwrap();
     let portolan = Launch::new().args(["--config", file.to_str().unwrap()]).start();
     send(&portolan, "POST", "", &json!({"name": "auth"}));
     let instance = json!({"id": "a1", "ip": "10.0.0.7", "port": 8080});
@@ -212,7 +215,7 @@ fn without_a_heartbeat_it_goes_down_and_with_one_it_is_up_again() {
 
 #[test]
 fn a_declared_app_is_a_service_without_instances_at_every_door() {
-    let folder = tempfile::TempDir::new().unwrap();
+    let folder = TempDir::new().unwrap();
     let portolan = Portolan::start_in(folder.path(), &[]);
     send(&portolan, "POST", "", &json!({"name": "@scope/auth"}));
     drop(portolan);
@@ -300,6 +303,22 @@ fn what_is_declared_is_so_until_it_is_deleted_and_nobody_else_has_its_name() {
     let refused = portolan.post("/v1/heartbeat", &named).expect(422).json();
     assert_eq!(refused["type"], "/problems/invalid-instance");
     assert_eq!(send(&portolan, "POST", "/chat", &json!({"id": "(declared)", "ip": "10.0.0.7", "port": 80})).0, 400);
+}
+
+#[test]
+fn to_declare_an_app_takes_no_host_from_others() {
+    let folder = TempDir::new().unwrap();
+    let settings = folder.path().join("portolan.toml");
+    // Whoever declares an app here is at this host as well.
+    let here = "[[service]]\nservice = \"web\"\ninstance = \"a\"\nport = 80\nhost = \"127.0.0.1\"\n";
+    fs::write(&settings, here).unwrap();
+    let portolan = Launch::new().args([Path::new("--config"), &settings]).start();
+    let target = || portolan.dig(&["+short", "SRV", "_web._tcp.registry.local"]);
+    assert_eq!(target(), "0 0 80 ip-127-0-0-1.registry.local.\n");
+    assert_eq!(send(&portolan, "POST", "", &json!({"name": "chat"})).0, 201);
+    assert_eq!(target(), "0 0 80 ip-127-0-0-1.registry.local.\n");
+    assert_eq!(status_of(&portolan, "DELETE", "/chat"), 204);
+    assert_eq!(target(), "0 0 80 ip-127-0-0-1.registry.local.\n");
 }
 
 #[test]

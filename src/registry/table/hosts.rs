@@ -65,9 +65,12 @@ pub(super) struct Claimed {
 }
 
 impl Claimant {
-    /// `None` for a foreign host, which is nobody's here.
+    /// `None` for a foreign host, which is nobody's here, and for what declares a service, which is never served.
     fn of(instance: &Instance) -> Option<Self> {
         let Host::Label(requested) = &instance.registration.host else { return None };
+        if instance.id().is_declaration() {
+            return None;
+        }
         let owner = instance.owner.clone().filter(|_| !is_of_its_address(instance));
         Some(Self { origin: instance.origin.clone(), owner, requested: requested.clone() })
     }
