@@ -209,6 +209,9 @@ fn named(name: &Name) -> Result<Option<Named>, Refused> {
     let refused = |why: String| Refused { name: presentation(name), why };
     let text = std::str::from_utf8(label).map_err(|_| refused("its instance name is not UTF-8".to_owned()))?;
     let instance = InstanceName::new(text).map_err(|error| refused(format!("its instance name {error}")))?;
+    if instance.is_of_declaration() {
+        return Err(refused("its instance name is one that the registry keeps for itself".to_owned()));
+    }
     Ok(Some(Named { id: InstanceId::new(service_type, instance), label: label.into() }))
 }
 
@@ -365,6 +368,8 @@ pub(super) mod tests {
         let control = r"a\009b._http._tcp.local: its instance name has the control character U+0009; control characters are not allowed";
         assert_eq!(refusal(srv(b"a\tb", b"_http")), control);
         assert_eq!(refusal(srv(b"\xff", b"_http")), r"\255._http._tcp.local: its instance name is not UTF-8");
+        let reserved = "(Declared)._http._tcp.local: its instance name is one that the registry keeps for itself";
+        assert_eq!(refusal(srv(b"(Declared)", b"_http")), reserved);
         let dotted = r"x._a\._tcp._tcp.local: its service name is no text of letters, digits and hyphens";
         assert_eq!(refusal(srv(b"x", b"_a._tcp")), dotted);
     }

@@ -179,6 +179,23 @@ async fn only_what_was_moved_there_over_the_same_transport_moves_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_api_declares_a_service() {
+    let registry = start();
+    let declare = |origin| {
+        let registration = registration("auth", "(declared)", "web1");
+        Operation::Register { registration, origin, condition: Condition::Always }
+    };
+    for source in [Source::Own, Source::Mdns, Source::File] {
+        let refused = apply(&registry, declare(Origin::new(source, "eth0"))).await;
+        assert!(matches!(refused, Err(Refusal::Unknown(_))), "{source}: {refused:?}");
+    }
+    let service = "auth".parse().unwrap();
+    assert!(!registry.state().knows(&service));
+    apply(&registry, declare(Origin::api())).await.unwrap();
+    assert!(registry.state().knows(&service));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lower_source_surfaces_when_the_one_above_lapses() {
     let registry = start();
     let link = Origin::new(Source::Mdns, "eth0");

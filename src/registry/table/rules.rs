@@ -11,7 +11,9 @@ use super::{Journal, Table};
 use crate::registry::authority::By;
 use crate::registry::clock::Now;
 use crate::registry::operation::{Applied, Condition, Operation, Refusal, StatusWish};
-use crate::service::{Cause, Check, Facts, Host, Instance, InstanceId, Origin, Registration, Reported, Revision};
+use crate::service::{
+    Cause, Check, Facts, Host, Instance, InstanceId, Origin, Registration, Reported, Revision, Source,
+};
 
 /// Instances that one move takes away, at most: the next goes on. Nearly always there is one.
 const MOVED_MAX: usize = 1000;
@@ -29,9 +31,7 @@ impl Table {
         journal: &mut Journal,
     ) -> Result<Applied, Refusal> {
         by.check_scope(operation.id())?;
-        // What declares a service is there or not: nothing else can be said of it.
-        let is_there_or_not = matches!(operation, Operation::Register { .. } | Operation::Deregister { .. });
-        if operation.id().is_declaration() && !is_there_or_not {
+        if operation.id().is_declaration() && !declares(operation) {
             return Err(Refusal::Unknown(operation.id().clone()));
         }
         match operation {
@@ -224,6 +224,15 @@ impl Table {
         let unmoved = self.hosts.clone();
         self.hosts.release(before);
         self.claim_host(after, journal).inspect_err(|_| self.hosts = unmoved)
+    }
+}
+
+/// Whether it may be done to what declares a service, which is there or not on the word of the API: nothing else can be
+/// said of it, and by nobody else.
+fn declares(operation: &Operation) -> bool {
+    match operation {
+        Operation::Register { origin, .. } | Operation::Deregister { origin, .. } => origin.source() == Source::Api,
+        _ => false,
     }
 }
 
