@@ -3,6 +3,7 @@
 //! What was registered with a token belongs to it: only it and admins change that. What was registered without one is
 //! anybody's, and whoever registers it with a token takes it over. An admin changes without taking.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::operation::Refusal;
@@ -34,6 +35,16 @@ impl By {
                 Err(Refusal::NotYours(Arc::clone(existing)))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Those whose instances they may change; `None` where that is everybody.
+    pub(super) fn owners(&self) -> Option<Vec<Option<Arc<str>>>> {
+        match self {
+            Self::Somebody(grant) if !grant.is_admin() => {
+                Some(iter::once(None).chain(grant.name().map(|own| Some(Arc::clone(own)))).collect())
+            }
+            _ => None,
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn renew_in_place(
         }
         Operation::Move(registration) => {
             let instance = existing(&Origin::api())?;
-            let is_alone = places.elsewhere(operation.id()).next().is_none();
+            let is_alone = places.elsewhere(operation.id(), by).next().is_none();
             (instance, is_alone && repeats(instance, registration, by.owner_after(Some(instance)).as_ref()))
         }
         Operation::Renew(_) => (existing(&Origin::api())?, true),

@@ -1,6 +1,7 @@
 //! The registry as its edges see it, on a memory store.
 
 mod guard;
+mod moves;
 mod saving;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Applied, Condition, Config, Operation, Refusal, Registry, StatusWish, Writer};
-use crate::service::{Cause, Lease, Origin, Registration, Source, Status, registration};
+use crate::service::{Cause, Lease, Origin, Source, Status, registration};
 use crate::store::Opened;
 use crate::zone;
 
@@ -129,53 +130,6 @@ async fn conditions_hold_or_nothing_happens() {
     assert!(matches!(apply(&registry, remove(Condition::Revision(stale))).await, Err(Refusal::Stale(_))));
     apply(&registry, remove(Condition::Revision(first.revision))).await.unwrap();
     assert!(matches!(apply(&registry, remove(Condition::Always)).await, Err(Refusal::Unknown(_))));
-}
-
-fn move_to(service: &str) -> Operation {
-    Operation::Move(Registration { moves: true, ..registration(service, "10.0.0.1:80", "web1") })
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_moves_leaves_the_old_service_in_the_moment_it_is_in_the_new_one() {
-    let registry = start();
-    apply(&registry, move_to("old")).await.unwrap();
-    let mut changes = registry.subscribe();
-    let moved = apply(&registry, move_to("new")).await.unwrap();
-    assert_eq!(moved.left, [registration("old", "10.0.0.1:80", "web1").id]);
-    let together: Vec<_> = changes.recv().await.unwrap().iter().map(|change| change.cause).collect();
-    assert_eq!(together, [Cause::Registered, Cause::Deregistered]);
-    let again = apply(&registry, move_to("new")).await.unwrap();
-    assert!(Arc::ptr_eq(&again.instance, &moved.instance), "it only renews");
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_who_move_at_once_one_is_the_last() {
-    let registry = start();
-    for _ in 0..10 {
-        let (old, new) = tokio::join!(apply(&registry, move_to("old")), apply(&registry, move_to("new")));
-        assert!(old.is_ok() && new.is_ok());
-        assert_eq!(registry.state().len(), 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_what_was_moved_there_over_the_same_transport_moves_away() {
-    let registry = start();
-    apply(&registry, move_to("old")).await.unwrap();
-    apply(&registry, move_to("_old._udp")).await.unwrap();
-    let registered = |service: &str| {
-        let registration = registration(service, "10.0.0.1:80", "web1");
-        Operation::Register { registration, origin: Origin::api(), condition: Condition::Always }
-    };
-    apply(&registry, registered("web")).await.unwrap();
-    let moved = apply(&registry, move_to("new")).await.unwrap();
-    assert_eq!(moved.left, [registration("old", "10.0.0.1:80", "web1").id]);
-    assert_eq!(registry.state().len(), 3);
-    // Who registers it has the last word on what it is.
-    apply(&registry, registered("new")).await.unwrap();
-    assert_eq!(apply(&registry, move_to("old")).await.unwrap().left, []);
-    apply(&registry, move_to("web")).await.unwrap();
-    assert_eq!(registry.state().len(), 3, "new, web, and old over UDP");
 }
 
 #[tokio::test(start_paused = true)]

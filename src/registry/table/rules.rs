@@ -85,8 +85,7 @@ impl Table {
 
     /// Takes what moves by the name of `id` out of every other service; gives what that was.
     fn leave_others(&mut self, id: &InstanceId, by: &By, journal: &mut Journal) -> Vec<InstanceId> {
-        let others = self.places().elsewhere(id).filter(|other| by.check_scope(other).is_ok());
-        let mut left: Vec<_> = others.take(MOVED_MAX).collect();
+        let mut left: Vec<_> = self.places().elsewhere(id, by).take(MOVED_MAX).collect();
         left.retain(|other| {
             let held = self.held(other, &Origin::api(), Condition::Present, by);
             held.is_ok_and(|held| self.deregister(held, journal).cause.is_some())
