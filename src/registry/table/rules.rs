@@ -75,7 +75,7 @@ impl Table {
         let owner = by.owner_after(existing.as_deref());
         let told = (registration, origin, owner.as_ref());
         match existing {
-            None => self.register(told, now, journal),
+            None => self.register(told, by, now, journal),
             Some(existing) => {
                 by.check_owner(&existing)?;
                 self.register_again(&existing, told, now, journal)
@@ -93,8 +93,8 @@ impl Table {
         left
     }
 
-    fn register(&mut self, told: Told<'_>, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
-        if self.instances >= self.limits.instances {
+    fn register(&mut self, told: Told<'_>, by: &By, now: Now, journal: &mut Journal) -> Result<Applied, Refusal> {
+        if self.instances >= self.limits.instances && !self.makes_room(told.0, by) {
             return Err(Refusal::Full(self.limits.instances));
         }
         let mut instance = instance(told, now);
@@ -102,6 +102,11 @@ impl Table {
         instance.serve_under(self.claim_host(&instance, journal)?);
         let instance = self.put(instance, Cause::Registered, journal);
         Ok(Applied { created: true, ..Applied::changed(instance, Cause::Registered) })
+    }
+
+    /// Whether something leaves for it.
+    fn makes_room(&self, registration: &Registration, by: &By) -> bool {
+        registration.moves && self.places.elsewhere(&registration.id, by).next().is_some()
     }
 
     fn register_again(

@@ -74,3 +74,13 @@ async fn a_move_finds_what_is_its_own_however_much_others_have_at_that_place() {
     move_own("new").await;
     assert_eq!(renewed(), before + 1, "without the writer");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_move_needs_no_room() {
+    let (registry, writer) = open_as(&Config { max_instances: 1, ..Config::default() }, Opened::memory());
+    tokio::spawn(writer.run(CancellationToken::new()));
+    apply(&registry, move_to("old")).await.unwrap();
+    assert!(matches!(apply(&registry, register("a1", 60.0)).await, Err(Refusal::Full(1))));
+    assert_eq!(apply(&registry, move_to("new")).await.unwrap().left.len(), 1);
+    assert_eq!(registry.state().len(), 1);
+}

@@ -100,7 +100,8 @@ impl Model {
             (Condition::Present, None) => return Err("unknown"),
             _ => {}
         }
-        if existing.is_none() && self.entries.len() >= MAX {
+        let makes_room = |e: &Entry| registration.moves && e.is_elsewhere(&registration.id) && e.is_for(who);
+        if existing.is_none() && self.entries.len() >= MAX && !self.entries.iter().any(makes_room) {
             return Err("full");
         }
         let own = (who != Who::Program && who != Who::Anonymous).then(|| Arc::from(who.name()));
