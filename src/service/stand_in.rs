@@ -134,7 +134,9 @@ fn stand_in(name: &str, longest: usize) -> String {
 
 /// Whether who wrote it had a service type in mind, and is to be told what is wrong with it.
 fn is_like_a_type(text: &str) -> bool {
-    text.is_empty() || text.starts_with('_') || text.contains("._")
+    let last = text.strip_suffix('.').unwrap_or(text).rsplit_once('.').map(|(_, last)| last);
+    let is_transport = |last: &str| ["tcp", "udp"].iter().any(|transport| last.eq_ignore_ascii_case(transport));
+    text.is_empty() || text.starts_with('_') || text.contains("._") || last.is_some_and(is_transport)
 }
 
 fn is_stand_in(label: &str) -> bool {
@@ -213,6 +215,8 @@ mod tests {
             ("", "is empty"),
             ("_a b._tcp", "has ' '"),
             ("_http._tpc", "has the transport \"_tpc\""),
+            ("auth.tcp", "has the transport \"tcp\""),
+            ("@scope/auth.UDP.", "has the transport \"UDP\""),
             ("auth._tcp.registry.local", "has the transport"),
             ("_dns-sd._udp", "keeps for itself"),
             ("a\nb", "has '\\n'"),

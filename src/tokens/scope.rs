@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn what_matches_no_service_is_refused() {
-        for text in ["", "_", "_a b", "a\nb", "auth._sctp", "*._t*", "é*", "auth._tcp.registry.local", "@x/*"] {
+        for text in
+            ["", "_", "_a b", "a\nb", "auth._sctp", "*._t*", "é*", "auth._tcp.registry.local", "auth.tcp", "@x/*"]
+        {
             let error = Scope::try_from(vec![text.to_owned()]).unwrap_err();
             assert!(error.to_string().contains("or a glob such as auth*"), "{text}: {error}");
         }
