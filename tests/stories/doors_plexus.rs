@@ -218,6 +218,16 @@ fn a_listener_of_its_own_has_the_door_and_our_methods_and_nothing_else() {
 }
 
 #[test]
+fn who_offers_another_protocol_than_websockets_is_shown_the_page() {
+    let portolan = Portolan::start(&[]);
+    // As `curl --http2` does.
+    let offer = [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAoAAA")];
+    let welcome = portolan.request("GET", "/", &offer, "").expect(200).body;
+    assert_eq!(welcome, portolan.get("/").expect(200).body);
+    portolan.request("GET", "/", &[("Upgrade", "WebSocket")], "").expect(400);
+}
+
+#[test]
 fn its_profile_has_its_port_and_follows_its_file() {
     let _net = Net::enter();
     let home = tempfile::TempDir::new().unwrap();

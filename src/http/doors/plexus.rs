@@ -17,6 +17,7 @@ use axum::Extension;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::UPGRADE;
 use axum::response::{IntoResponse, Response};
 
@@ -34,7 +35,9 @@ pub(in crate::http) async fn root(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request,
 ) -> Result<Response, Refused> {
-    if !request.headers().contains_key(UPGRADE) {
+    // Some clients offer HTTP/2 so, which is no matter of a page (RFC 9110 §7.8).
+    let wants = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    if !request.headers().get_all(UPGRADE).iter().any(wants) {
         return Ok(about::welcome(&edge, &request).into_response());
     }
     let hub = Hub { edge: Arc::clone(&edge), principal, subscriptions: Arc::default() };
