@@ -25,8 +25,9 @@ Exit codes:
   6  serve ended by a fault, or the output could not be written
 run ends with the code of its command, or with 128 and the number of the signal that ended that; with 127 where there is
 no such command, and with 126 where it cannot be started.
-A second SIGINT, SIGTERM or SIGHUP ends serve, register and run at once, with 128 and the signal's number. Where register has
-had no answer yet, the first one makes it undo what it can, for two seconds: then it ends with 0, or with that number.";
+SIGHUP ends register, run and watch as SIGTERM does. After the first of these a SIGINT or SIGTERM ends serve, register and
+run at once, with 128 and the signal's number. Where register has had no answer yet, the first one makes it undo what it
+can, for two seconds: then it ends with 0, or with that number.";
 
 /// Why a command failed.
 #[derive(Debug, Error)]

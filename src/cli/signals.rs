@@ -33,7 +33,8 @@ impl Signals {
         Ok(Self { hang_up, ..Self::catch()? })
     }
 
-    /// Name and number of the next one.
+    /// Name and number of the next one. SIGHUP is the first or none: a terminal that closes sends it twice at times, from its
+    /// shell and from the kernel, and nobody is in a hurry then.
     pub(super) async fn next(&mut self) -> (&'static str, u8) {
         let hang_up = async {
             match &mut self.hang_up {
@@ -41,11 +42,14 @@ impl Signals {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let next = tokio::select! {
             _ = self.terminate.recv() => ("SIGTERM", 15),
             _ = self.interrupt.recv() => ("SIGINT", 2),
             _ = hang_up => ("SIGHUP", 1),
-        }
+        };
+        // It stays caught, and does nothing.
+        self.hang_up = None;
+        next
     }
 }
 

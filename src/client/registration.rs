@@ -85,6 +85,7 @@ impl Registration {
     ///
     /// The signals are caught from the call on, not only when the future is polled: call it before anything that tells
     /// others that the service is there. Until then they end the process, and the instance stays until its lease lapses.
+    /// SIGHUP is left to the service, which may read its files again; else a terminal that closes ends it as they would.
     ///
     /// # Panics
     ///

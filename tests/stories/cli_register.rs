@@ -1,7 +1,7 @@
 //! `portolan register` stands beside a service: it registers, renews, comes back, and takes the service out as it ends.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,9 +37,19 @@ impl Registering {
     }
 
     #[track_caller]
-    fn stop(&mut self, signal: &str) -> Option<i32> {
-        let kill = format!("kill -{signal} {}", self.child.id());
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    #[track_caller]
+    fn stop(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        self.ends()
+    }
+
+    #[track_caller]
+    fn ends(&mut self) -> Option<i32> {
         wait_until("register ends", PATIENCE, || self.child.try_wait().unwrap()).code()
     }
 }
@@ -136,16 +146,29 @@ fn register_deregisters_what_the_registry_has_not_confirmed() {
     let http = portolan.http;
     let second = std::thread::spawn(move || {
         let (mut client, request) = request_on(&lossy);
-        let mut registry = TcpStream::connect(http).unwrap();
-        registry.set_read_timeout(Some(PATIENCE)).unwrap();
-        registry.write_all(&request).unwrap();
-        let mut answer = [0; 4096];
-        let length = registry.read(&mut answer).unwrap();
-        client.write_all(&answer[..length]).unwrap();
+        client.write_all(&answer_of(http, &request)).unwrap();
     });
     assert_eq!(register.stop("TERM"), Some(0));
     second.join().unwrap();
     portolan.get("/v1/instances/_auth._udp/a%20b").expect(404);
+}
+
+#[test]
+fn a_terminal_that_closes_may_say_so_twice() {
+    let portolan = Portolan::start(&[]);
+    let between = listener();
+    let url = format!("http://{}", between.local_addr().unwrap());
+    let arguments = ["register", "auth", "--port", "1", "--instance", "a", "--url", &url];
+    let mut register = Registering::spawn(cli(&arguments));
+    let (mut client, request) = request_on(&between);
+    client.write_all(&answer_of(portolan.http, &request)).unwrap();
+    assert!(register.line().starts_with("registered: a._auth._tcp.registry.local "));
+    register.signal("HUP");
+    let (mut client, request) = request_on(&between);
+    register.signal("HUP");
+    client.write_all(&answer_of(portolan.http, &request)).unwrap();
+    assert_eq!(register.ends(), Some(0));
+    portolan.get("/v1/instances/auth/a").expect(404);
 }
 
 /// What a test answers on in place of a registry.
@@ -173,6 +196,17 @@ fn request_on(listener: &TcpListener) -> (TcpStream, Vec<u8>) {
     let length = stream.read(&mut request).unwrap();
     request.truncate(length);
     (stream, request)
+}
+
+/// What the registry answers to it.
+fn answer_of(registry: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(registry).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).unwrap();
+    answer.truncate(length);
+    answer
 }
 
 #[test]

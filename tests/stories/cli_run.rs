@@ -128,6 +128,22 @@ fn a_signal_takes_the_service_out_before_it_reaches_the_command() {
 }
 
 #[test]
+fn a_terminal_that_closes_may_say_so_twice() {
+    let portolan = Portolan::start(&[]);
+    let waits = "trap 'echo told; read line; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut run = run(&portolan, &[], &["sh", "-c", waits]);
+    assert_eq!(run.line(), "ready");
+    wait_for_web(&portolan, "it is served", |web| web["served"] == true);
+    run.signal("HUP");
+    run.signal("HUP");
+    assert_eq!(run.line(), "told");
+    portolan.get("/v1/instances/web/w").expect(404);
+    run.signal("HUP");
+    run.type_in("go");
+    assert_eq!(run.ends(), Some(4));
+}
+
+#[test]
 fn who_is_to_outlive_the_terminal_does() {
     let portolan = Portolan::start(&[]);
     // As `nohup` has it.
