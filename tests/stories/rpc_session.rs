@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -122,6 +123,36 @@ fn who_is_back_in_the_moment_its_old_session_ends_keeps_its_instance() {
         });
         is_gone(&portolan, &own);
         assert_eq!(status(&portolan, &lent), 200, "round {round}");
+    }
+}
+
+#[test]
+fn who_stands_by_for_a_name_has_it_as_soon_as_its_session_ends() {
+    let portolan = Portolan::start(&[]);
+    for round in 0..10 {
+        let instance = format!("a{round}");
+        let mut socket = ByHand::open(portolan.http, "/ws");
+        socket.say(&call(1, "registry.register", &leased(&instance, &json!("session"))).to_string());
+        wait_until("it is there", PATIENCE, || (status(&portolan, &instance) == 200).then_some(()));
+        let standing_by = json!({"service": "auth", "instance": instance, "port": 9090}).to_string();
+        let has_it = AtomicBool::new(false);
+        // Always one of them is being refused.
+        let asks = || {
+            while !has_it.load(Ordering::Relaxed) {
+                let answer = portolan.request("POST", "/v1/heartbeat", &[("If-None-Match", "*")], &standing_by);
+                has_it.fetch_or(answer.status == 201, Ordering::Relaxed);
+            }
+        };
+        thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(asks)));
+            drop(socket);
+            let began = Instant::now();
+            while !has_it.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
+                thread::yield_now();
+            }
+            assert!(has_it.fetch_or(true, Ordering::Relaxed), "round {round}");
+        });
+        assert_eq!(portolan.get(&format!("/v1/instances/auth/{instance}")).json()["port"], 9090);
     }
 }
 

@@ -7,10 +7,10 @@
 //! An instance belongs to who registered it last: a client that lost its connection and is back before the old
 //! session was missed keeps what it registered anew, and so does one that goes on with plain heartbeats.
 //!
-//! Nor does a session that ends take what somebody registers in that moment: what is being registered it leaves alone, and
-//! who registers what it takes away waits until that is done.
+//! Nor does a session that ends take what somebody registers in that moment: it waits for those who are about to, leaves
+//! what one of them has registered, and takes what all of them were refused. Who comes later waits until that is done.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +26,8 @@ pub(in crate::http) struct Claims {
     book: Mutex<Book>,
     /// Of what is held or ends: mostly there is nothing, and every heartbeat asks.
     count: AtomicUsize,
-    /// Something that ended has.
-    ended: Notify,
+    /// Something that ended has, or nobody registers it any more.
+    settled: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -36,10 +36,13 @@ struct Book {
     held: HashMap<InstanceId, u64>,
     /// The last one.
     claim: u64,
-    /// By how many.
-    registering: HashMap<InstanceId, usize>,
-    ending: HashSet<InstanceId>,
+    registering: Several,
+    ending: Several,
 }
+
+/// Instances, and by how many.
+#[derive(Debug, Default)]
+struct Several(HashMap<InstanceId, usize>);
 
 /// Some instances are being registered, until this is dropped.
 #[derive(Debug)]
@@ -48,11 +51,11 @@ pub(in crate::http) struct Registering {
     ids: Vec<InstanceId>,
 }
 
-/// Some instances are being taken away, until this is dropped.
+/// The claims on some instances are ending, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Ending<'a> {
     claims: &'a Claims,
-    pub(super) ids: Vec<InstanceId>,
+    own: Vec<(InstanceId, u64)>,
 }
 
 impl Claims {
@@ -69,20 +72,18 @@ impl Claims {
 
     async fn begin(self: &Arc<Self>, ids: Vec<InstanceId>) -> Registering {
         loop {
-            let mut ended = pin!(self.ended.notified());
+            let mut settled = pin!(self.settled.notified());
             // From now on, so that no end falls between.
-            ended.as_mut().enable();
+            settled.as_mut().enable();
             let begun = self.change(|book| {
-                let may_begin = !ids.iter().any(|id| book.ending.contains(id));
-                for id in ids.iter().filter(|_| may_begin) {
-                    *book.registering.entry(id.clone()).or_default() += 1;
-                }
+                let may_begin = !ids.iter().any(|id| book.ending.has(id));
+                ids.iter().filter(|_| may_begin).for_each(|id| book.registering.add(id));
                 may_begin
             });
             if begun {
                 return Registering { claims: Arc::clone(self), ids };
             }
-            ended.await;
+            settled.await;
         }
     }
 
@@ -113,25 +114,16 @@ impl Claims {
         claimed.retain(|id, claim| claim.is_none_or(|claim| book.held.get(id) == Some(&claim)));
     }
 
-    /// All of these claims are over; gives what is to be taken away.
+    /// All of these claims end: nobody begins to register what is held under them until that is done.
     pub(super) fn end(&self, own: Vec<(InstanceId, u64)>) -> Ending<'_> {
-        let ids = self.change(|book| {
-            let mut ids = Vec::new();
-            for (id, claim) in own {
-                if book.release(&id, claim) && !book.registering.contains_key(&id) {
-                    book.ending.insert(id.clone());
-                    ids.push(id);
-                }
-            }
-            ids
-        });
-        Ending { claims: self, ids }
+        self.change(|book| own.iter().for_each(|(id, _)| book.ending.add(id)));
+        Ending { claims: self, own }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
         let mut book = lock(&self.book);
         let result = change(&mut book);
-        self.count.store(book.held.len() + book.ending.len(), Ordering::Relaxed);
+        self.count.store(book.held.len() + book.ending.0.len(), Ordering::Relaxed);
         result
     }
 }
@@ -143,27 +135,65 @@ impl Book {
     }
 }
 
+impl Several {
+    fn has(&self, id: &InstanceId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    fn add(&mut self, id: &InstanceId) {
+        *self.0.entry(id.clone()).or_default() += 1;
+    }
+
+    fn take_off(&mut self, id: &InstanceId) {
+        match self.0.get_mut(id) {
+            Some(others) if *others > 1 => *others -= 1,
+            _ => drop(self.0.remove(id)),
+        }
+    }
+}
+
+impl Ending<'_> {
+    /// Waits for those who are registering some of it; gives what none of them has registered, and is to be taken away.
+    pub(super) async fn settle(&self) -> Vec<InstanceId> {
+        loop {
+            let mut settled = pin!(self.claims.settled.notified());
+            settled.as_mut().enable();
+            let left = self.claims.change(|book| {
+                let is_settled = !self.own.iter().any(|(id, _)| book.registering.has(id));
+                let left = self.own.iter().filter(|_| is_settled).filter(|(id, claim)| book.release(id, *claim));
+                let left: Vec<_> = left.map(|(id, _)| id.clone()).collect();
+                is_settled.then_some(left)
+            });
+            if let Some(left) = left {
+                return left;
+            }
+            settled.await;
+        }
+    }
+}
+
 impl Drop for Registering {
     fn drop(&mut self) {
-        self.claims.change(|book| {
-            for id in &self.ids {
-                match book.registering.get_mut(id) {
-                    Some(others) if *others > 1 => *others -= 1,
-                    _ => drop(book.registering.remove(id)),
-                }
-            }
+        let ends = self.claims.change(|book| {
+            self.ids.iter().for_each(|id| book.registering.take_off(id));
+            self.ids.iter().any(|id| book.ending.has(id))
         });
+        if ends {
+            self.claims.settled.notify_waiters();
+        }
     }
 }
 
 impl Drop for Ending<'_> {
+    /// Where it did not settle, what it was about lapses.
     fn drop(&mut self) {
         self.claims.change(|book| {
-            for id in &self.ids {
-                book.ending.remove(id);
+            for (id, claim) in &self.own {
+                book.release(id, *claim);
+                book.ending.take_off(id);
             }
         });
-        self.claims.ended.notify_waiters();
+        self.claims.settled.notify_waiters();
     }
 }
 

@@ -69,16 +69,17 @@ impl Owner {
     /// Takes away what it owns.
     pub(super) async fn end(&self, edge: &Edge, principal: &Principal) {
         let ending = self.leave();
-        if ending.ids.is_empty() {
+        let left = ending.settle().await;
+        if left.is_empty() {
             return;
         }
         let (origin, condition) = (Origin::api(), Condition::Always);
-        let gone = ending.ids.iter().cloned().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
+        let gone = left.into_iter().map(|id| Operation::Deregister { id, origin: origin.clone(), condition });
         // What is refused is gone already, or lapses.
         edge.change(principal, gone.collect()).await;
     }
 
-    /// Owns nothing any more; gives what nobody else is about to.
+    /// Owns nothing any more.
     fn leave(&self) -> Ending<'_> {
         self.claims.end(self.own())
     }
@@ -99,8 +100,8 @@ impl Drop for Owner {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
 
     use super::*;
     use crate::service::registration;
@@ -118,16 +119,44 @@ mod tests {
         owner
     }
 
+    /// Polls once.
+    fn is_pending<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
+        future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
     #[tokio::test]
-    async fn what_is_being_registered_is_left_alone_by_a_session_that_ends() {
+    async fn what_somebody_registers_is_left_alone_by_a_session_that_ends_in_that_moment() {
         let claims = Arc::<Claims>::default();
         let owner = owner_of(&claims, &["a1", "a2"]);
         let back = claims.registering(&[register("a1")]).await;
         let ending = owner.leave();
-        assert_eq!(ending.ids, [register("a2").id().clone()]);
-        drop((ending, back));
-        assert!(owner.leave().ids.is_empty());
+        {
+            let mut settled = pin!(ending.settle());
+            assert!(is_pending(settled.as_mut()), "nobody knows yet whose it is");
+            claims.forget(register("a1").id());
+            drop(back);
+            assert_eq!(settled.await, [register("a2").id().clone()]);
+        }
+        drop(ending);
+        assert!(owner.leave().settle().await.is_empty());
         assert!(claims.registering(&[register("a1")]).await.is_none(), "nobody owns anything");
+    }
+
+    #[tokio::test]
+    async fn who_was_refused_keeps_nothing_from_going_with_its_session() {
+        let claims = Arc::<Claims>::default();
+        let owner = owner_of(&claims, &["a1"]);
+        let refused = [claims.registering(&[register("a1")]).await, claims.registering(&[register("a1")]).await];
+        let ending = owner.leave();
+        let mut settled = pin!(ending.settle());
+        let operations = [register("a1")];
+        let mut later = pin!(claims.registering(&operations));
+        for one in refused {
+            assert!(is_pending(settled.as_mut()) && is_pending(later.as_mut()));
+            drop(one);
+        }
+        assert_eq!(settled.await, [register("a1").id().clone()]);
+        assert!(is_pending(later.as_mut()), "it is not gone yet");
     }
 
     #[tokio::test]
@@ -138,7 +167,7 @@ mod tests {
         assert!(claims.registering(&[register("a2")]).await.is_some(), "another need not wait");
         let operations = [register("a1")];
         let mut back = pin!(claims.registering(&operations));
-        assert!(matches!(back.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+        assert!(is_pending(back.as_mut()));
         drop(ending);
         assert!(back.await.is_some());
     }
