@@ -63,7 +63,6 @@ use axum::http::Uri;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Terms;
@@ -235,8 +234,7 @@ struct Edge {
     scraping: Turn,
     explaining: Turn,
     counting: Turn,
-    /// Held for as long as a piece of a list takes.
-    listing: Mutex<()>,
+    listing: Turn,
     looking: Turn,
     rounds: Rounds,
     waiters: Places,
@@ -262,7 +260,7 @@ impl Edge {
             scraping: Turn::default(),
             explaining: Turn::default(),
             counting: Turn::default(),
-            listing: Mutex::default(),
+            listing: Turn::default(),
             looking: Turn::default(),
             rounds: Rounds::default(),
             waiters: wait::places(),

@@ -22,15 +22,16 @@ const EXAMINED_MAX: usize = 5_000;
 
 /// The page of a list, as an answer.
 pub(super) async fn page(edge: &Arc<Edge>, principal: &Principal, filter: Filter) -> Result<Response, Problem> {
-    Ok(pieces::answer(edge, Listing::new(edge, principal, filter)?).await)
+    Ok(pieces::answer(edge, principal.sender, Listing::new(edge, principal, filter)?).await)
 }
 
 /// The page of a list as a value, for who puts it into words of another kind; it is gathered in turns as well.
 pub(super) async fn gathered(edge: &Arc<Edge>, principal: &Principal, filter: Filter) -> Result<Page, Problem> {
     let mut listing = Listing::new(edge, principal, filter)?;
     let mut instances = Vec::new();
+    let line = edge.listing.line(principal.sender);
     loop {
-        let turn = edge.listing.lock().await;
+        let turn = edge.listing.come(Arc::clone(&line)).await;
         let end = listing.find(|_, instance| {
             instances.push(instance);
             false

@@ -2,9 +2,10 @@
 //! can ask for many of them and take none.
 //!
 //! What is written keeps its state of the registry for as long. It is let go after `http.request_timeout`, and then the
-//! answer breaks off: of a registry that changes, a client that takes its time would keep every state. Pieces of all
-//! answers take turns, so that they have one worker at most, and that for less than a millisecond at a time.
+//! answer breaks off: of a registry that changes, a client that takes its time would keep every state. Pieces take turns,
+//! client by client, so that they have one worker at most, and that for less than a millisecond at a time.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::turn::Turn;
 use super::{Edge, respond};
 
 /// Octets of a piece, to which its last part is added: what one stream of a client that takes nothing costs.
@@ -33,22 +35,28 @@ pub(super) trait Written: Send + 'static {
     fn go_on(&mut self, octets: &mut Vec<u8>) -> bool;
 }
 
-/// It as a document.
-pub(super) async fn answer(edge: &Arc<Edge>, written: impl Written) -> Response {
+/// It as a document for `client`.
+pub(super) async fn answer(edge: &Arc<Edge>, client: IpAddr, written: impl Written) -> Response {
     // It ends with its reader, or with the time that a request may take.
     let (pieces, mut rest) = mpsc::channel(1);
-    tokio::spawn(timeout(edge.config.request_timeout, write(Arc::clone(edge), written, pieces)));
+    let (writing, limit) = (Arc::clone(edge), edge.config.request_timeout);
+    tokio::spawn(async move { timeout(limit, write(&writing.listing, client, written, pieces)).await });
     match rest.recv().await {
         Some(Piece { octets, is_last: true }) => respond::text(StatusCode::OK, respond::JSON, octets),
         first => respond::text(StatusCode::OK, respond::JSON, Body::new(Pieces { first, rest, ended: false })),
     }
 }
 
-async fn write(edge: Arc<Edge>, mut written: impl Written, pieces: mpsc::Sender<Piece>) {
+async fn write(turns: &Turn, client: IpAddr, mut written: impl Written, pieces: mpsc::Sender<Piece>) {
+    let line = turns.line(client);
     while let Ok(room) = pieces.reserve().await {
         let mut octets = Vec::new();
         let is_last = loop {
-            let turn = edge.listing.lock().await;
+            let turn = turns.come(Arc::clone(&line)).await;
+            // For a long time there may be nothing to write, and nobody who notices.
+            if pieces.is_closed() {
+                return;
+            }
             let is_last = written.go_on(&mut octets);
             drop(turn);
             yield_now().await;
@@ -103,5 +111,32 @@ impl HttpBody for Pieces {
 
     fn is_end_stream(&self) -> bool {
         self.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// As one who may read nothing finds it in a large registry.
+    struct Nothing;
+
+    impl Written for Nothing {
+        fn go_on(&mut self, _: &mut Vec<u8>) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn for_who_has_gone_nothing_is_looked_at_any_more() {
+        let (turns, (pieces, rest)) = (Turn::default(), mpsc::channel(1));
+        let mut writing = pin!(write(&turns, Ipv4Addr::LOCALHOST.into(), Nothing, pieces));
+        timeout(Duration::from_millis(10), writing.as_mut()).await.expect_err("there is no end");
+        drop(rest);
+        timeout(Duration::from_secs(20), writing).await.expect("it ends with its reader");
     }
 }

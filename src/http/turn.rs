@@ -1,14 +1,15 @@
 //! Work that grows with the registry: while others are served, and one request's at a time.
 //!
 //! Each network has a line of its own, and the first of each line take turns: however many requests one client sends, it
-//! holds up another by one.
+//! holds up another by one. What is done piece by piece, as lists are, comes to its turn for each, behind those of its
+//! line.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Mutex as Queue;
+use tokio::sync::{Mutex as Queue, OwnedMutexGuard};
 
 use crate::api::{Kind, Problem};
 use crate::service::network;
@@ -23,10 +24,17 @@ const IN_LINES_MAX: usize = 2_000;
 /// Whose turn it is.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    turn: Arc<Queue<()>>,
+    turn: Line,
     /// By network. Whoever is in a line, or has come to its turn, holds it.
-    lines: Mutex<HashMap<IpAddr, Arc<Queue<()>>>>,
+    lines: Mutex<HashMap<IpAddr, Line>>,
 }
+
+/// The requests of one network, or the first ones of all.
+pub(super) type Line = Arc<Queue<()>>;
+
+/// That it is somebody's turn, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held(#[expect(dead_code, reason = "held, not looked at")] [OwnedMutexGuard<()>; 2]);
 
 impl Turn {
     /// What `work` comes to, when the turn of `client` has come.
@@ -35,11 +43,10 @@ impl Turn {
         client: IpAddr,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let first = self.line_up(client)?.lock_owned().await;
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let held = self.come(self.line_up(client)?).await;
         let done = tokio::task::spawn_blocking(move || {
             // Held to the end, also where the client has gone.
-            let _held = (turn, first);
+            let _held = held;
             work()
         });
         done.await.map_err(|error| match error.try_into_panic() {
@@ -49,11 +56,20 @@ impl Turn {
         })
     }
 
-    fn line_up(&self, client: IpAddr) -> Result<Arc<Queue<()>>, Problem> {
+    /// Waits for the turn of a line's next piece, which is to be a small one.
+    pub(super) async fn come(&self, line: Line) -> Held {
+        let first = line.lock_owned().await;
+        Held([Arc::clone(&self.turn).lock_owned().await, first])
+    }
+
+    /// That of a client, for who comes piece by piece: so many may as have requests.
+    pub(super) fn line(&self, client: IpAddr) -> Line {
+        Arc::clone(self.lines().entry(network(client)).or_default())
+    }
+
+    fn line_up(&self, client: IpAddr) -> Result<Line, Problem> {
         let busy = |detail: String| Err(Problem::new(Kind::Busy, detail));
-        // Whoever panicked left the map whole: every change of it is one call.
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.retain(|_, line| length(line) > 0);
+        let mut lines = self.lines();
         if lines.values().map(length).sum::<usize>() >= IN_LINES_MAX {
             return busy(format!("{IN_LINES_MAX} requests wait for their turn, which is the limit; ask again later"));
         }
@@ -67,17 +83,25 @@ impl Turn {
         }
         Ok(Arc::clone(line))
     }
+
+    /// Those in which somebody is.
+    fn lines(&self) -> MutexGuard<'_, HashMap<IpAddr, Line>> {
+        // Whoever panicked left the map whole: every change of it is one call.
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|_, line| length(line) > 0);
+        lines
+    }
 }
 
 /// How many are in it.
-fn length(line: &Arc<Queue<()>>) -> usize {
+fn length(line: &Line) -> usize {
     Arc::strong_count(line) - 1
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
 
     use tokio::runtime::Runtime;
@@ -160,5 +184,22 @@ mod tests {
         // Who was the first of its line came before it.
         assert!(done[..2].contains(&"another"), "{:?}", done.iter().position(|name| *name == "another"));
         assert!(turn.line_up(HERE).is_ok() && turn.lines.lock().unwrap().len() == 1, "lines go with who stood in them");
+    }
+
+    #[tokio::test]
+    async fn who_comes_piece_by_piece_is_behind_its_line_and_no_other() {
+        let turn = Turn::default();
+        let (here, there) = (turn.line(HERE), turn.line(THERE));
+        let pending = |coming: Pin<&mut _>| Future::poll(coming, &mut Context::from_waker(Waker::noop())).is_pending();
+        let held = turn.come(Arc::clone(&here)).await;
+        let (mut second, mut third) = (pin!(turn.come(Arc::clone(&here))), pin!(turn.come(here)));
+        let mut other = pin!(turn.come(there));
+        assert!(pending(second.as_mut()) && pending(third.as_mut()) && pending(other.as_mut()));
+        drop(held);
+        let held = other.await;
+        assert!(pending(second.as_mut()) && pending(third.as_mut()));
+        drop(held);
+        drop(second.await);
+        drop(third.await);
     }
 }

@@ -77,7 +77,7 @@ impl IntoResponse for Rejected {
 
 /// `GET /registro/1.0/apps`
 pub(in crate::http) async fn apps(State(edge): State<Arc<Edge>>, principal: Principal) -> Response {
-    pieces::answer(&edge, Writing::all(edge.registry.state(), principal.grant)).await
+    pieces::answer(&edge, principal.sender, Writing::all(edge.registry.state(), principal.grant)).await
 }
 
 /// `POST /registro/1.0/apps`
@@ -117,7 +117,7 @@ pub(in crate::http) async fn app(
     if state.of_service_with_declarations(&service_type, &principal.grant, None).next().is_none() {
         return Err(no_such_app(&name).into());
     }
-    Ok(pieces::answer(&edge, Writing::one(state, service_type, principal.grant)).await)
+    Ok(pieces::answer(&edge, principal.sender, Writing::one(state, service_type, principal.grant)).await)
 }
 
 /// `DELETE /registro/1.0/apps/{app}`: it is declared no more. Registro itself forgets no app.
