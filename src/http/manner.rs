@@ -54,17 +54,4 @@ impl Words {
             Self::Theirs(tell) => tell(problem),
         }
     }
-
-    /// Notes on an answer in which words one would have to stand in its place.
-    pub(super) fn mark(self, response: &mut Response) {
-        // Ours go without saying, and without the room that it would take.
-        if let Self::Theirs(_) = self {
-            response.extensions_mut().insert(self);
-        }
-    }
-
-    /// What [`mark`](Self::mark) has noted.
-    pub(super) fn of(response: &Response) -> Self {
-        response.extensions().get::<Self>().copied().unwrap_or_default()
-    }
 }

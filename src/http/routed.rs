@@ -51,7 +51,8 @@ impl Routed {
                 write::heartbeat(State(Arc::clone(edge)), principal, request).await.into_response()
             };
             // Elsewhere: every connection keeps the room of its largest request.
-            return Box::pin(edge.around(sender, Some(HEARTBEAT), Manner::default(), request, handler)).await;
+            let (share, manner) = (handover.share(), Manner::default());
+            return Box::pin(edge.around(sender, share, Some(HEARTBEAT), manner, request, handler)).await;
         }
         request.extensions_mut().insert(sender);
         request.extensions_mut().insert(handover.clone());

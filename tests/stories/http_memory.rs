@@ -116,6 +116,8 @@ fn answers_that_nobody_takes_are_held_up_to_a_clients_share() {
     assert!(portolan.get(list).expect(503).json()["type"].as_str().unwrap().ends_with("/busy"));
     drop(connections);
     wait_until("there is room again", Duration::from_secs(10), || (portolan.get(list).status == 200).then_some(()));
+    let refused = "portolan_http_requests_total{route=\"/v1/services\",method=\"GET\",status=\"5xx\"} ";
+    assert!(portolan.get("/metrics").body.contains(refused), "what was refused for its length counts as refused");
 }
 
 #[test]

@@ -14,9 +14,8 @@ use hyper::body::{Frame, Incoming, SizeHint};
 
 use crate::http::activity::Activity;
 use crate::http::handover::Handover;
-use crate::http::manner::Words;
 use crate::http::metered::metered;
-use crate::http::octets::{Share, received};
+use crate::http::octets::{Held, Share, received};
 use crate::http::request::DISCARDED_MAX;
 use crate::http::routed::Routed;
 
@@ -47,12 +46,8 @@ impl Handler {
         }
         let (request, sent) = keep(request);
         let request = request.map(|body| received(body, self.share.clone(), self.body_limit));
-        let response = self.routes.answer(request, self.peer.sender, &self.handover).await;
-        // What is written while it is taken has no length yet, and costs no more than its pieces.
-        let (response, held) = match self.share.hold(response.body().size_hint().exact().unwrap_or_default()) {
-            Ok(held) => (response, held),
-            Err(too_many) => (Words::of(&response).tell(too_many.into()), None),
-        };
+        let mut response = self.routes.answer(request, self.peer.sender, &self.handover).await;
+        let held = response.extensions_mut().remove::<Arc<Held>>();
         if let Some(sent) = &sent {
             // Who takes longer than that has no need of it, or no will.
             let _ = tokio::time::timeout(LINGER, sent.forget()).await;
