@@ -7,8 +7,9 @@
 //! (`principal`); `request` reads what a request says; `audit` tells of who changed what, and `access_log` of all that
 //! was asked; `write`, `read` (with `select`, `listing`, `pick` and `wait`), `explain` (with `concern`), `watch`,
 //! `history`, `doh`, `reload`, `about`, `pages`, `openapi` (which `docs` shows) and `metrics` answer it, in `turn` or in
-//! `pieces` where that takes long; `rpc` answers calls, and `doors` the clients of earlier registries; `respond` words the
-//! answers. What an instance is in JSON is `api`'s matter, and what becomes of it the registry's.
+//! `pieces` where that takes long; for requests that last there are `places`; `rpc` answers calls, and `doors` the clients
+//! of earlier registries; `schemas` are of what all of them say and hear; `respond` words the answers. What an instance is
+//! in JSON is `api`'s matter, and what becomes of it the registry's.
 //!
 //! Roads not taken: axum's own `serve`, which neither caps nor times connections; its `Json`, which answers 415 to a
 //! plain `curl -d`; and a permission for other sites' pages (CORS), which have no business here.
@@ -186,10 +187,7 @@ impl Http {
         identity: Identity,
         stop: CancellationToken,
     ) {
-        let Self { config, requests, waiters, watchers, .. } = self;
-        let edge = Edge::new(config, registry, terms, neighbours, stop);
-        // Those whose metrics are named.
-        let edge = Arc::new(Edge { waiters, requests, watchers, ..edge });
+        let edge = Arc::new(Edge::new(&self, registry, terms, neighbours, stop));
         let acceptor = identity.acceptor(ALPN);
         let logged = |routes: Router, log: &AccessLog| {
             routes.layer(middleware::from_fn_with_state(log.clone(), access_log::log))
@@ -250,9 +248,9 @@ struct Edge {
 
 impl Edge {
     /// Before anybody has asked anything.
-    fn new(config: Config, registry: Registry, terms: Terms, neighbours: Neighbours, stop: CancellationToken) -> Self {
+    fn new(http: &Http, registry: Registry, terms: Terms, neighbours: Neighbours, stop: CancellationToken) -> Self {
         Self {
-            guard: guard::Guard::new(&config, &terms.zones, neighbours.tokens.clone()),
+            guard: guard::Guard::new(&http.config, &terms.zones, neighbours.tokens.clone()),
             registry,
             terms,
             neighbours,
@@ -263,13 +261,13 @@ impl Edge {
             listing: Turn::default(),
             looking: Turn::default(),
             rounds: Rounds::default(),
-            waiters: wait::places(),
+            waiters: http.waiters.clone(),
             surveying: Turn::default(),
-            requests: Requests::new(),
-            watchers: Arc::new(Watchers::new(config.watchers)),
+            requests: http.requests.clone(),
+            watchers: Arc::clone(&http.watchers),
             claims: Arc::default(),
             openapi: OnceLock::new(),
-            config,
+            config: http.config.clone(),
             stop,
         }
     }

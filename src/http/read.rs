@@ -125,7 +125,7 @@ mod tests {
 
     use tokio_util::sync::CancellationToken;
 
-    use super::super::{Config, NameServer, Neighbours, Reloader};
+    use super::super::{Config, Http, NameServer, Neighbours, Reloader, RpcConfig};
     use super::*;
     use crate::api::{Explained, FileFault, Json, Registration, Reloaded, Terms};
     use crate::registry::{self, Condition, Operation, Registry};
@@ -171,7 +171,9 @@ mod tests {
             tokens: Keyring::default(),
             metrics: Arc::default(),
         };
-        let edge = Edge::new(Config::default(), registry, terms, neighbours, stop.clone());
+        let nowhere = Config { listen: Vec::new(), ..Config::default() };
+        let http = Http::bind(&nowhere, &RpcConfig::default()).unwrap();
+        let edge = Edge::new(&http, registry, terms, neighbours, stop.clone());
 
         for (source, port) in [(Source::Mdns, 1), (Source::Api, 2)] {
             let body = format!(r#"{{"service": "web", "instance": "w1", "port": {port}}}"#);
