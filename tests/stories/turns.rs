@@ -2,13 +2,12 @@
 //! another sends.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::TcpSocket;
 
-use crate::support::{Launch, Portolan, wait_until};
+use crate::support::{Launch, Portolan, from_elsewhere, wait_until};
 
 /// More than a debug build takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,18 +20,6 @@ fn look() -> String {
         "POST /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{call}",
         call.len()
     )
-}
-
-/// From another address of this machine.
-fn from_elsewhere(to: SocketAddr) -> TcpStream {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    let connected = runtime.block_on(async {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-        socket.connect(to).await.unwrap().into_std().unwrap()
-    });
-    connected.set_nonblocking(false).unwrap();
-    connected
 }
 
 /// What has been said until now.

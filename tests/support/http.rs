@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 /// Longer than any answer takes on a busy machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +39,26 @@ impl Response {
 /// One request on a connection of its own. `Host` and `Content-Length` are added unless given.
 #[track_caller]
 pub fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
+    let stream = TcpStream::connect_timeout(&to, PATIENCE).unwrap_or_else(|e| panic!("connect to {to}: {e}"));
+    request_over(stream, method, path, headers, body)
+}
+
+/// A connection from another address of this machine: for the server, another client.
+pub fn from_elsewhere(to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let connected = runtime.block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    connected.set_nonblocking(false).unwrap();
+    connected
+}
+
+/// As [`request`], on this connection.
+#[track_caller]
+pub fn request_over(mut stream: TcpStream, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    let to = stream.peer_addr().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = vec![format!("{method} {path} HTTP/1.1\r\nConnection: close")];
     for (name, value) in [("Host", to.to_string()), ("Content-Length", body.len().to_string())] {

@@ -24,7 +24,7 @@ pub mod websocket_by_hand;
 pub mod wire;
 pub mod zone_file;
 
-pub use http::{Response, request};
+pub use http::{Response, from_elsewhere, request, request_over};
 pub use portolan::{Launch, Portolan, cli};
 pub use random::Random;
 pub use replace::replace;
