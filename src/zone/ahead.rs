@@ -116,7 +116,7 @@ impl Snapshot {
         let folded = buffer.get_mut(..name.len())?;
         folded.copy_from_slice(name);
         folded.make_ascii_lowercase();
-        let (zone, labels) = self.fixed.above(folded)?;
+        let (zone, labels) = self.fixed.ends_of(folded).next()?;
         let (first, mut rest) = split_string(labels)?;
         if rest.is_empty() {
             return (first != NAME_SERVER).then(|| Step::Host(self.hosts.hash(labels), zone));

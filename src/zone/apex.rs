@@ -61,14 +61,14 @@ impl Zones {
     /// is within another.
     #[inline]
     pub(super) fn enclosing<'q>(&self, name: &'q [u8]) -> Option<(&Zone, Labels<'q>)> {
-        self.all.iter().find_map(|zone| Some((zone, Labels::split(name.strip_suffix(&*zone.folded)?)?)))
+        self.ends_of(name).find_map(|(zone, front)| Some((zone, Labels::split(front)?)))
     }
 
-    /// The zone that a name in lower case ends with, and what is in front: labels, unless the zone's name was found
+    /// The zones that a name in lower case ends with, and what is in front: labels, unless the zone's name was found
     /// within one.
     #[inline]
-    pub(super) fn above<'q>(&self, name: &'q [u8]) -> Option<(&Zone, &'q [u8])> {
-        self.all.iter().find_map(|zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
+    pub(super) fn ends_of<'q>(&self, name: &'q [u8]) -> impl Iterator<Item = (&Zone, &'q [u8])> {
+        self.all.iter().filter_map(move |zone| Some((zone, name.strip_suffix(&*zone.folded)?)))
     }
 }
 

@@ -310,10 +310,12 @@ mod tests {
         let mut index = Index::new();
         (0..20_000).for_each(|n| index.insert(name(n, false)));
         let before = index.clone();
-        index.insert(name(7, true));
-        index.insert(name(7, false));
+        // Several, since now and then a leaf has no other entry.
+        for n in 7..12 {
+            index.insert(name(n, true));
+            index.insert(name(n, false));
+        }
         let shared = before.values().filter(|text| Arc::strong_count(text) > 1).count();
-        // Now and then the leaf has no other entry.
-        assert!(shared < 30, "{shared} entries were copied");
+        assert!((1..5 * 30).contains(&shared), "{shared} entries were copied");
     }
 }
